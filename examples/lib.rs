@@ -1,0 +1,2 @@
+//! Example programs; see `examples/`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,207 @@
+//! Requests that have been read and found well-formed: what the endpoint decides on.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode, request};
+
+use crate::binding::{Binding, Principal};
+use crate::info::ConnectionInfo;
+use crate::report::Grade;
+use crate::web::answer::Answer;
+use crate::web::handshake::Handshake;
+use crate::wire::callback::Callback;
+use crate::wire::path::SendPath;
+use crate::wire::payload;
+use crate::wire::transport::Transport;
+
+/// What every permit holds: the request, the session it names, and the headers of its answer.
+pub(crate) struct Request {
+    pub(crate) head: request::Parts,
+    /// Where in the request's path the session's id stands.
+    pub(crate) id: Range<usize>,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) binding: Binding,
+    pub(crate) answer: Answer,
+}
+
+impl Request {
+    pub(crate) fn id(&self) -> &[u8] {
+        self.head.uri.path().as_bytes().get(self.id.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn into_info(self, prefix: &str, transport: Transport) -> ConnectionInfo {
+        ConnectionInfo::new(self.head, self.client, prefix, transport)
+    }
+}
+
+/// A request to receive over HTTP.
+pub struct ReceivePermit {
+    pub(crate) request: Request,
+    pub(crate) transport: Transport,
+    pub(crate) callback: Option<Callback>,
+    pub(crate) grade: Grade,
+}
+
+/// A request to send, before its body is read.
+pub struct SendPermit {
+    pub(crate) request: Request,
+    pub(crate) path: SendPath,
+}
+
+/// A WebSocket handshake that is in order.
+pub struct WebsocketPermit {
+    pub(crate) request: Request,
+    pub(crate) transport: Transport,
+    pub(crate) handshake: Handshake,
+    pub(crate) grade: Grade,
+}
+
+macro_rules! permit {
+    ($($permit:ident),*) => {$(
+        impl $permit {
+            /// The head of the request, e.g. for the application's `authorize`.
+            pub fn head(&self) -> &request::Parts {
+                &self.request.head
+            }
+
+            /// The session's id as it stands in the path; empty on the raw WebSocket path. Good for
+            /// choosing an endpoint; a secret of the client, so not for logs.
+            pub fn id(&self) -> &[u8] {
+                self.request.id()
+            }
+
+            /// The client's address, as far as it is known.
+            pub fn client(&self) -> Option<IpAddr> {
+                self.request.client
+            }
+
+            /// The answer when the application refuses: its status, with the headers that the
+            /// protocol wants on every answer here.
+            pub fn refuse(self, status: StatusCode) -> Response<Bytes> {
+                let line = status.canonical_reason().unwrap_or("Refused");
+                self.request.answer.text(status, format!("{line}\n"))
+            }
+
+            /// Notes whom the application's `authorize` found behind the request.
+            pub(crate) fn identified(mut self, who: Option<Principal>) -> Self {
+                self.request.binding.principal = who;
+                self
+            }
+        }
+
+        /// Shows nothing of the request, whose path holds the session's id.
+        impl fmt::Debug for $permit {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($permit)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+permit!(ReceivePermit, SendPermit, WebsocketPermit);
+
+/// How a send request's body is read and answered (PROTOCOL §6), once the endpoint took it.
+pub struct SendReply {
+    path: SendPath,
+    is_form: bool,
+    announced_bytes: Option<u64>,
+    answer: Answer,
+}
+
+/// Why a send request's body could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is over the limit.
+    #[error("the body is over the limit")]
+    TooLarge,
+    /// It did not arrive in time.
+    #[error("the body did not arrive in time")]
+    TimedOut,
+    /// It broke off or was malformed.
+    #[error("the body broke off")]
+    Broken,
+}
+
+impl SendReply {
+    pub(crate) fn new(permit: SendPermit) -> Self {
+        let headers = &permit.request.head.headers;
+        let is_form = headers.get(CONTENT_TYPE).is_some_and(|v| payload::is_form(v.as_bytes()));
+        let announced_bytes = headers
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        Self { path: permit.path, is_form, announced_bytes, answer: permit.request.answer }
+    }
+
+    /// The length that the request announced for its body: one over the limit is refused before
+    /// anything is read.
+    pub fn announced_bytes(&self) -> Option<u64> {
+        self.announced_bytes
+    }
+
+    /// Reads the body's messages into `batch`.
+    ///
+    /// # Errors
+    /// If the body is no payload; `batch` is as it was, and the error's text is for
+    /// [`broken`](Self::broken).
+    pub fn read(
+        &self,
+        body: &[u8],
+        batch: &mut Vec<crate::Message>,
+    ) -> Result<(), payload::PayloadError> {
+        match self.path {
+            SendPath::Jsonp if self.is_form => payload::read(&payload::form_field(body)?, batch),
+            _ => payload::read(body, batch),
+        }
+    }
+
+    /// The messages were taken.
+    pub fn accepted(self) -> Response<Bytes> {
+        match self.path {
+            SendPath::Xhr => {
+                let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+                let head = self.answer.header(CONTENT_TYPE, text).head(StatusCode::NO_CONTENT);
+                head.map(|()| Bytes::new())
+            }
+            SendPath::Jsonp => self.answer.text(StatusCode::OK, "ok"),
+        }
+    }
+
+    /// The body is no payload.
+    pub fn broken(self, error: payload::PayloadError) -> Response<Bytes> {
+        self.answer.text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+
+    /// The body could not be read.
+    pub fn unread(self, error: BodyError) -> Response<Bytes> {
+        let status = match error {
+            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Broken => StatusCode::BAD_REQUEST,
+        };
+        self.answer.text(status, format!("{error}\n"))
+    }
+
+    /// The session is gone, or the application lagged for too long.
+    pub fn refused(self, refused: crate::Refused) -> Response<Bytes> {
+        match refused {
+            crate::Refused::Gone => not_found(self.answer),
+            _ => self.answer.unavailable("The application is busy\n"),
+        }
+    }
+}
+
+impl fmt::Debug for SendReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendReply").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// 404, for what does not exist and what is not the client's own alike.
+pub(crate) fn not_found(answer: Answer) -> Response<Bytes> {
+    answer.text(StatusCode::NOT_FOUND, "Not found\n")
+}

@@ -1,0 +1,247 @@
+//! A service: its settings and its routing. Pure, shared, without a lock (DESIGN §2).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Response, StatusCode, request};
+use serde::Serialize;
+
+use crate::binding::Binding;
+use crate::permit::{ReceivePermit, Request, SendPermit, WebsocketPermit, not_found};
+use crate::report::Grade;
+use crate::settings::{CookieSetting, Settings, SettingsError};
+use crate::time::Timestamp;
+use crate::web::answer::Answer;
+use crate::web::handshake::Handshake;
+use crate::web::iframe::IframePage;
+use crate::wire::callback::Callback;
+use crate::wire::path::{self, Resource};
+use crate::wire::transport::Transport;
+
+/// The settings of a service, checked, and what follows from them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Service(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    iframe: IframePage,
+}
+
+/// What is known of a connection besides the request's head.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The other end of the connection.
+    pub address: Option<SocketAddr>,
+    /// What [`Endpoint::handle_written`](crate::Endpoint::handle_written) will mean for this
+    /// connection.
+    pub grade: Grade,
+}
+
+impl Peer {
+    /// A peer by its address, whose connection tells what was written in the sense of `grade`.
+    pub fn new(address: Option<SocketAddr>, grade: Grade) -> Self {
+        Self { address, grade }
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub enum Route {
+    /// Answered at once; no session has to do with it.
+    Respond(Response<Bytes>),
+    /// For [`Endpoint::handle_receive`](crate::Endpoint::handle_receive).
+    Receive(Box<ReceivePermit>),
+    /// For [`Endpoint::handle_send`](crate::Endpoint::handle_send).
+    Send(Box<SendPermit>),
+    /// For [`Endpoint::handle_websocket`](crate::Endpoint::handle_websocket).
+    Websocket(Box<WebsocketPermit>),
+}
+
+#[derive(Serialize)]
+struct InfoBody {
+    websocket: bool,
+    origins: [&'static str; 1],
+    cookie_needed: bool,
+    entropy: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_url: Option<String>,
+}
+
+impl Service {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If the settings contradict themselves or the protocol.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        settings.check()?;
+        let iframe = IframePage::new(&settings.client_url);
+        Ok(Self(Arc::new(Shared { settings, iframe })))
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Whether a path is the service's: its prefix, or below it. Whole segments count.
+    pub fn owns(&self, path: &str) -> bool {
+        path::below(&self.settings().prefix, path).is_some()
+    }
+
+    /// Reads a request. No state is touched.
+    ///
+    /// `entropy` must be fresh and unpredictable; only `info` shows it.
+    pub fn route(
+        &self,
+        head: request::Parts,
+        peer: &Peer,
+        entropy: u32,
+        now: Timestamp,
+    ) -> Route {
+        let settings = self.settings();
+        if !settings.origins.admits(&head, settings.admit_anonymous) {
+            return Route::Respond(
+                Answer::default().text(StatusCode::FORBIDDEN, "Origin not allowed\n"),
+            );
+        }
+        let rest = path::below(&settings.prefix, head.uri.path());
+        let Some(resource) = rest.and_then(Resource::parse) else {
+            return Route::Respond(not_found(Answer::default()));
+        };
+        let answer = self.answer(resource, &head);
+        if !resource.is_offered(settings.transports) {
+            return Route::Respond(not_found(answer.cors(resource, &head.headers)));
+        }
+        if !resource.allows(&head.method) {
+            return Route::Respond(answer.method_not_allowed(resource.allow()));
+        }
+        let answer = answer.cors(resource, &head.headers);
+        if head.method == Method::OPTIONS {
+            return Route::Respond(answer.preflight(resource, now));
+        }
+        match resource {
+            Resource::Greeting => {
+                let text = answer.text(StatusCode::OK, "Welcome to SockJS!\n");
+                Route::Respond(bodiless_for(&head.method, text))
+            }
+            Resource::Info => {
+                let info = self.info(&head, answer, entropy);
+                Route::Respond(bodiless_for(&head.method, info))
+            }
+            Resource::Iframe => {
+                let page = self.0.iframe.respond(&head.headers, now);
+                Route::Respond(bodiless_for(&head.method, page))
+            }
+            Resource::RawWebsocket => self.websocket(Transport::RawWebsocket, head, peer, answer),
+            Resource::Receive(transport) if transport.is_websocket() => {
+                self.websocket(transport, head, peer, answer)
+            }
+            Resource::Receive(transport) => self.receive(transport, head, peer, answer),
+            Resource::Send(path) => {
+                let request = self.request(resource, head, peer, answer);
+                Route::Send(Box::new(SendPermit { request, path }))
+            }
+        }
+    }
+
+    /// The answer to any request while the server drains: clients may try again elsewhere.
+    pub fn unavailable(&self, head: &request::Parts) -> Response<Bytes> {
+        let rest = path::below(&self.settings().prefix, head.uri.path());
+        let answer = match rest.and_then(Resource::parse) {
+            Some(resource) => self.answer(resource, head).cors(resource, &head.headers),
+            None => Answer::default(),
+        };
+        answer.unavailable("Server going away\n")
+    }
+
+    /// The headers that every answer for a resource has, CORS apart.
+    fn answer(&self, resource: Resource, head: &request::Parts) -> Answer {
+        let answer = Answer::of(resource);
+        if !resource.is_of_session() || head.method == Method::OPTIONS {
+            return answer;
+        }
+        match &self.settings().cookie {
+            CookieSetting::Off => answer,
+            CookieSetting::Jsessionid => answer.jsessionid(&head.headers),
+            CookieSetting::Custom(cookie) => answer.cookie(cookie(head)),
+        }
+    }
+
+    fn info(&self, head: &request::Parts, answer: Answer, entropy: u32) -> Response<Bytes> {
+        let settings = self.settings();
+        let info = InfoBody {
+            websocket: settings.transports.contains(Transport::Websocket),
+            origins: ["*:*"],
+            cookie_needed: !matches!(settings.cookie, CookieSetting::Off),
+            entropy,
+            base_url: settings.base_url.of(head),
+        };
+        let json = HeaderValue::from_static("application/json; charset=UTF-8");
+        let body = serde_json::to_vec(&info).unwrap_or_default();
+        answer.header(CONTENT_TYPE, json).complete(StatusCode::OK, body.into())
+    }
+
+    fn receive(
+        &self,
+        transport: Transport,
+        head: request::Parts,
+        peer: &Peer,
+        answer: Answer,
+    ) -> Route {
+        match Callback::parse(head.uri.query(), transport) {
+            Ok(callback) => {
+                let resource = Resource::Receive(transport);
+                let request = self.request(resource, head, peer, answer);
+                let grade = peer.grade;
+                Route::Receive(Box::new(ReceivePermit { request, transport, callback, grade }))
+            }
+            Err(error) => Route::Respond(
+                answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+            ),
+        }
+    }
+
+    fn websocket(
+        &self,
+        transport: Transport,
+        head: request::Parts,
+        peer: &Peer,
+        answer: Answer,
+    ) -> Route {
+        match Handshake::check(&head) {
+            Ok(handshake) => {
+                let resource = match transport {
+                    Transport::RawWebsocket => Resource::RawWebsocket,
+                    framed => Resource::Receive(framed),
+                };
+                let request = self.request(resource, head, peer, answer);
+                let grade = peer.grade;
+                Route::Websocket(Box::new(WebsocketPermit { request, transport, handshake, grade }))
+            }
+            Err(refusal) => Route::Respond(refusal.respond(answer)),
+        }
+    }
+
+    fn request(
+        &self,
+        resource: Resource,
+        head: request::Parts,
+        peer: &Peer,
+        answer: Answer,
+    ) -> Request {
+        let settings = self.settings();
+        let client = peer.address.map(|peer| settings.proxies.client(peer.ip(), &head.headers));
+        let binding = Binding::of(&head.headers, client, settings.binding);
+        let id = if resource.is_of_session() { path::session_id(head.uri.path()) } else { 0..0 };
+        Request { head, id, client, binding, answer }
+    }
+}
+
+/// HEAD is GET without the body; its length is still told.
+fn bodiless_for(method: &Method, response: Response<Bytes>) -> Response<Bytes> {
+    if method == Method::HEAD { response.map(|_| Bytes::new()) } else { response }
+}

@@ -1,0 +1,8 @@
+//! HTTP as SockJS uses it: the answers, who may ask, and the WebSocket handshake.
+
+pub(crate) mod answer;
+pub(crate) mod date;
+pub(crate) mod handshake;
+pub(crate) mod iframe;
+pub mod origin;
+pub mod proxy;

@@ -1,0 +1,213 @@
+//! The path grammar (PROTOCOL §1).
+
+use std::ops::Range;
+
+use http::Method;
+
+use super::transport::{Transport, TransportSet};
+
+/// Longest `{server}` and `{session}`, in bytes (DESIGN §5).
+pub const MAX_ID_BYTES: usize = 128;
+
+/// What a path below a service's prefix names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The welcome line.
+    Greeting,
+    /// Capabilities.
+    Info,
+    /// The cross-domain iframe page.
+    Iframe,
+    /// A WebSocket without framing.
+    RawWebsocket,
+    /// A receiving transport of a session.
+    Receive(Transport),
+    /// A sending path of a session.
+    Send(SendPath),
+}
+
+/// One of the two ways to send over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendPath {
+    /// `xhr_send`.
+    Xhr,
+    /// `jsonp_send`.
+    Jsonp,
+}
+
+/// The rest of `path` below `prefix`, if the prefix owns it: whole segments, case-sensitive.
+pub fn below<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Where the session's id stands in the path of a session's resource: the last segment but one.
+pub(crate) fn session_id(path: &str) -> Range<usize> {
+    let end = path.rfind('/').unwrap_or_default();
+    let start = path.get(..end).and_then(|head| head.rfind('/')).map_or(end, |slash| slash + 1);
+    start..end
+}
+
+impl Resource {
+    /// Parses what follows the prefix. Ids are taken as they stand, undecoded.
+    pub fn parse(rest: &str) -> Option<Self> {
+        let Some(rest) = rest.strip_prefix('/') else {
+            return rest.is_empty().then_some(Self::Greeting);
+        };
+        let mut segments = rest.split('/');
+        let parts = (segments.next()?, segments.next(), segments.next(), segments.next());
+        match parts {
+            ("", None, ..) => Some(Self::Greeting),
+            ("info", None, ..) => Some(Self::Info),
+            ("websocket", None, ..) => Some(Self::RawWebsocket),
+            (page, None, ..) => is_iframe(page).then_some(Self::Iframe),
+            (server, Some(session), Some(name), None) if is_id(server) && is_id(session) => {
+                Self::of_session(name)
+            }
+            _ => None,
+        }
+    }
+
+    fn of_session(name: &str) -> Option<Self> {
+        Some(match name {
+            "websocket" => Self::Receive(Transport::Websocket),
+            "xhr" => Self::Receive(Transport::Xhr),
+            "xhr_streaming" => Self::Receive(Transport::XhrStreaming),
+            "eventsource" => Self::Receive(Transport::EventSource),
+            "htmlfile" => Self::Receive(Transport::HtmlFile),
+            "jsonp" => Self::Receive(Transport::Jsonp),
+            "xhr_send" => Self::Send(SendPath::Xhr),
+            "jsonp_send" => Self::Send(SendPath::Jsonp),
+            _ => return None,
+        })
+    }
+
+    /// Whether the transports that a service offers include this resource.
+    pub fn is_offered(self, transports: TransportSet) -> bool {
+        match self {
+            Self::Greeting | Self::Info | Self::Iframe => true,
+            Self::RawWebsocket => transports.contains(Transport::RawWebsocket),
+            Self::Receive(transport) => transports.contains(transport),
+            Self::Send(SendPath::Xhr) => transports.offers_xhr_send(),
+            Self::Send(SendPath::Jsonp) => transports.contains(Transport::Jsonp),
+        }
+    }
+
+    /// Whether the path stands below `/{server}/{session}/`.
+    pub fn is_of_session(self) -> bool {
+        matches!(self, Self::Receive(..) | Self::Send(..))
+    }
+
+    /// The methods that the resource takes, as a 405 names them.
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Greeting | Self::Iframe => "GET, HEAD",
+            Self::Info => "GET, HEAD, OPTIONS",
+            Self::Receive(Transport::Xhr | Transport::XhrStreaming)
+            | Self::Send(SendPath::Xhr) => "OPTIONS, POST",
+            Self::Send(SendPath::Jsonp) => "POST",
+            Self::RawWebsocket | Self::Receive(..) => "GET",
+        }
+    }
+
+    /// Whether the resource takes a method; methods are case-sensitive.
+    pub fn allows(self, method: &Method) -> bool {
+        // `OPTIONS` for eventsource is answered (PROTOCOL §2) though its 405 does not name it.
+        let preflight = matches!(self, Self::Receive(Transport::EventSource));
+        self.allow().split(", ").any(|name| name == method.as_str())
+            || (preflight && method == Method::OPTIONS)
+    }
+
+    /// What `OPTIONS` names as `Access-Control-Allow-Methods`.
+    pub(crate) fn preflight_methods(self) -> &'static str {
+        match self {
+            Self::Info | Self::Receive(Transport::EventSource) => "OPTIONS, GET",
+            _ => "OPTIONS, POST",
+        }
+    }
+
+    /// Whether answers carry CORS headers.
+    pub(crate) fn has_cors(self) -> bool {
+        use Transport::{EventSource, Xhr, XhrStreaming};
+        matches!(
+            self,
+            Self::Info
+                | Self::Receive(Xhr | XhrStreaming | EventSource)
+                | Self::Send(SendPath::Xhr)
+        )
+    }
+}
+
+fn is_id(segment: &str) -> bool {
+    (1..=MAX_ID_BYTES).contains(&segment.len()) && !segment.contains('.')
+}
+
+fn is_iframe(segment: &str) -> bool {
+    segment.strip_prefix("iframe").and_then(|rest| rest.strip_suffix(".html")).is_some_and(
+        |version| {
+            version.bytes().all(|b| {
+                b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
+            })
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(path: &str) -> Option<Resource> {
+        Resource::parse(below("/echo", path)?)
+    }
+
+    #[test]
+    fn known_paths() {
+        assert_eq!(parse("/echo"), Some(Resource::Greeting));
+        assert_eq!(parse("/echo/"), Some(Resource::Greeting));
+        assert_eq!(parse("/echo/info"), Some(Resource::Info));
+        assert_eq!(parse("/echo/websocket"), Some(Resource::RawWebsocket));
+        assert_eq!(parse("/echo/%41/%2E/xhr"), Some(Resource::Receive(Transport::Xhr)));
+        assert_eq!(parse("/echo/0/s/jsonp_send"), Some(Resource::Send(SendPath::Jsonp)));
+        for page in ["iframe.html", "iframe-1.2.3.html", "iframe-.html", "iframe0_a.html"] {
+            assert_eq!(parse(&format!("/echo/{page}")), Some(Resource::Iframe), "{page}");
+        }
+    }
+
+    #[test]
+    fn unknown_paths() {
+        for path in [
+            "/echox", "/echo.html", "/ECHO", "/echo/a", "/echo//", "/echo///", "/echo/a/a",
+            "/echo/a/a/", "/echo/a./a/xhr", "/echo/a/a./xhr", "/echo/./.", "/echo//xhr",
+            "/echo//a/xhr", "/echo/a//xhr", "/echo/iframe", "/echo/iframe.htm", "/echo/iframeXhtml",
+            "/echo/IFRAME.HTML", "/echo/iframe-/.html", "/echo/a/a/xhr/", "/echo/a/a/XHR",
+            "/echo/info/", "/echo/a/a/raw", "/echo/websocket/",
+        ] {
+            assert_eq!(parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn ids_have_at_most_128_bytes() {
+        for (len, known) in [(128, true), (129, false)] {
+            let id = "x".repeat(len);
+            assert_eq!(parse(&format!("/echo/{id}/s/xhr")).is_some(), known);
+            assert_eq!(parse(&format!("/echo/0/{id}/xhr")).is_some(), known);
+        }
+    }
+
+    #[test]
+    fn ids_are_taken_as_they_stand() {
+        for (path, id) in [("/echo/0/%41/xhr", "%41"), ("/a/b/echo/0/a b/xhr_send", "a b")] {
+            assert_eq!(&path[session_id(path)], id);
+        }
+    }
+
+    #[test]
+    fn methods() {
+        let of = |name| Resource::of_session(name).unwrap();
+        assert!(of("xhr").allows(&Method::OPTIONS) && !of("xhr").allows(&Method::GET));
+        assert!(of("eventsource").allows(&Method::OPTIONS));
+        assert!(!of("htmlfile").allows(&Method::OPTIONS) && !of("jsonp").allows(&Method::HEAD));
+        assert!(Resource::Greeting.allows(&Method::HEAD));
+        assert!(!Resource::Greeting.allows(&Method::from_bytes(b"get").unwrap()));
+    }
+}

@@ -1,0 +1,276 @@
+//! What clients send: a JSON array of strings (PROTOCOL §4 and §6).
+//!
+//! JSON is serde_json's. Ours are three rules about it: all or nothing (invariant 11), a lone
+//! surrogate escape becomes U+FFFD, and a WebSocket may carry a lone string.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+
+use crate::message::Message;
+
+/// Why a payload was refused. Its text is what the client is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// There is nothing to read.
+    #[error("Payload expected.")]
+    Empty,
+    /// Not JSON, not UTF-8, or not an array of strings.
+    #[error("Broken JSON encoding.")]
+    Broken,
+}
+
+/// Reads a JSON array of strings and appends its messages to `batch`.
+///
+/// # Errors
+/// On any error `batch` is as it was: a payload is delivered whole or not at all.
+pub fn read(payload: &[u8], batch: &mut Vec<Message>) -> Result<(), PayloadError> {
+    parse(payload, false, batch)
+}
+
+/// Reads one WebSocket message: a JSON array of strings, or a lone JSON string.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_websocket(payload: &[u8], batch: &mut Vec<Message>) -> Result<(), PayloadError> {
+    parse(payload, true, batch)
+}
+
+fn parse(payload: &[u8], lone: bool, batch: &mut Vec<Message>) -> Result<(), PayloadError> {
+    if payload.is_empty() {
+        return Err(PayloadError::Empty);
+    }
+    let text = std::str::from_utf8(payload).map_err(|_| PayloadError::Broken)?;
+    if deserialize(text, lone, batch).is_ok() {
+        return Ok(());
+    }
+    // Unpaired surrogates are the one thing serde_json refuses and SockJS accepts. They are rare,
+    // so they are looked for only after a failure.
+    match without_lone_surrogates(text) {
+        Cow::Owned(mended) => deserialize(&mended, lone, batch).map_err(|_| PayloadError::Broken),
+        Cow::Borrowed(_) => Err(PayloadError::Broken),
+    }
+}
+
+fn deserialize(text: &str, lone: bool, batch: &mut Vec<Message>) -> serde_json::Result<()> {
+    let before = batch.len();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = Payload { lone, batch: &mut *batch }.deserialize(&mut json).and_then(|()| json.end());
+    if read.is_err() {
+        batch.truncate(before);
+    }
+    read
+}
+
+struct Payload<'b> {
+    lone: bool,
+    batch: &'b mut Vec<Message>,
+}
+
+impl<'de> DeserializeSeed<'de> for Payload<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.lone {
+            deserializer.deserialize_any(self)
+        } else {
+            deserializer.deserialize_seq(self)
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Payload<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(Element(message)) = elements.next_element()? {
+            self.batch.push(message);
+        }
+        Ok(())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        if !self.lone {
+            return Err(E::invalid_type(serde::de::Unexpected::Str(text), &self));
+        }
+        self.batch.push(Message::text(text));
+        Ok(())
+    }
+}
+
+/// One string of the array, copied once, straight into its message.
+struct Element(Message);
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Element;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Element, E> {
+                Ok(Element(Message::text(text)))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// `text` with each unpaired surrogate escape written as `\ufffd`; borrowed if there is none.
+///
+/// In valid JSON a backslash occurs in strings only, so escapes can be found without parsing; in
+/// anything else the rewritten text is just as invalid as before.
+fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    let mut mended = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(found) = text.as_bytes().get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
+        let escape = at + found;
+        at = match surrogate(text, escape) {
+            None => escape + 2,
+            Some(Surrogate::Leading) if surrogate(text, escape + 6) == Some(Surrogate::Trailing) => {
+                escape + 12
+            }
+            Some(_) => {
+                mended.push_str(text.get(copied..escape).unwrap_or_default());
+                mended.push_str("\\ufffd");
+                copied = escape + 6;
+                copied
+            }
+        };
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    mended.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(mended)
+}
+
+#[derive(PartialEq)]
+enum Surrogate {
+    Leading,
+    Trailing,
+}
+
+/// The surrogate whose escape starts at `at`, if that is what stands there.
+fn surrogate(text: &str, at: usize) -> Option<Surrogate> {
+    let escape = text.as_bytes().get(at..at + 6)?;
+    let digits = escape.strip_prefix(b"\\u")?;
+    let unit = u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    match unit {
+        0xD800..=0xDBFF => Some(Surrogate::Leading),
+        0xDC00..=0xDFFF => Some(Surrogate::Trailing),
+        _ => None,
+    }
+}
+
+/// The field `d` of a form (PROTOCOL §6, `jsonp_send`): the first one counts.
+pub(crate) fn form_field(body: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    // `form_urlencoded` decodes broken UTF-8 to U+FFFD, which would hide it; so only the pairs
+    // are split here and the bytes decoded as they are.
+    body.split(|b| *b == b'&')
+        .find_map(|pair| pair.strip_prefix(b"d="))
+        .map(|value| {
+            let spaced: Vec<u8> =
+                value.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+            percent_encoding::percent_decode(&spaced).collect()
+        })
+        .ok_or(PayloadError::Empty)
+}
+
+/// Whether a body is a form by its `Content-Type` (case-insensitive, parameters allowed).
+pub(crate) fn is_form(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|b| *b == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(payload: &[u8]) -> Result<Vec<String>, PayloadError> {
+        let mut batch = Vec::new();
+        read(payload, &mut batch)?;
+        Ok(batch.iter().map(|m| m.as_text().unwrap().to_owned()).collect())
+    }
+
+    #[test]
+    fn arrays_of_strings() {
+        assert_eq!(texts(b" [ \"a\" ,\n\t\"\" ] ").unwrap(), ["a", ""]);
+        assert!(texts(b"[]").unwrap().is_empty());
+    }
+
+    #[test]
+    fn anything_else_is_broken() {
+        for bad in [
+            &b"x"[..], b"\"a\"", b"{}", b"[1]", b"[\"a\",null]", b"[[\"a\"]]", b"[\"a\"", b"[\"a\",]",
+            b"[\"a\"]x", b"[\"\x01\"]", b"\xef\xbb\xbf[\"a\"]", b"[\"\xff\"]", b" ", b"[\"\\x\"]",
+            b"[\"\\ud800\", 1]", b"[\"\\ud8zz\"]", b"null",
+        ] {
+            assert_eq!(texts(bad), Err(PayloadError::Broken), "{:?}", bad.escape_ascii().to_string());
+        }
+        assert_eq!(texts(b""), Err(PayloadError::Empty));
+    }
+
+    #[test]
+    fn a_bad_element_leaves_the_batch_as_it_was() {
+        let mut batch = vec![Message::text("before")];
+        read(b"[\"a\", 1]", &mut batch).unwrap_err();
+        assert_eq!(batch.len(), 1);
+    }
+
+    #[test]
+    fn each_lone_surrogate_becomes_one_replacement_character() {
+        assert_eq!(texts(br#"["a\ud800b"]"#).unwrap(), ["a\u{fffd}b"]);
+        assert_eq!(texts(br#"["\udc00\ud800"]"#).unwrap(), ["\u{fffd}\u{fffd}"]);
+        assert_eq!(texts(br#"["\ud83d\ude00\uD800\ud83d\ude00"]"#).unwrap(), ["😀\u{fffd}😀"]);
+        assert_eq!(texts(br#"["\\ud800","\ud800"]"#).unwrap(), ["\\ud800", "\u{fffd}"]);
+    }
+
+    #[test]
+    fn websockets_may_carry_a_lone_string() {
+        let mut batch = Vec::new();
+        read_websocket(b"\"a\"", &mut batch).unwrap();
+        read_websocket(b"[\"b\",\"c\"]", &mut batch).unwrap();
+        read_websocket(br#""\ud800""#, &mut batch).unwrap();
+        assert_eq!(batch.len(), 4);
+        for bad in [&b"{}"[..], b"1", b"null", b"true", b"[1]"] {
+            assert_eq!(read_websocket(bad, &mut batch), Err(PayloadError::Broken));
+        }
+    }
+
+    #[test]
+    fn form_fields() {
+        assert_eq!(form_field(b"d=%5B%22a+b%22%5D&d=2").unwrap(), b"[\"a b\"]");
+        assert_eq!(form_field(b"x=1&d=").unwrap(), b"");
+        assert_eq!(form_field(b"x=1&dd=2"), Err(PayloadError::Empty));
+        assert!(is_form(b"Application/X-WWW-form-urlencoded; charset=UTF-8"));
+        assert!(!is_form(b"text/plain"));
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_what_serde_json_accepts(payload in r#"[\[\]",a\\u0d8 \n]{0,24}"#) {
+            if let Ok(expected) = serde_json::from_str::<Vec<String>>(&payload) {
+                prop_assert_eq!(texts(payload.as_bytes()).unwrap(), expected);
+            }
+        }
+
+        #[test]
+        fn reads_what_serde_json_writes(texts_in in prop::collection::vec("(?s).{0,20}", 0..8)) {
+            let payload = serde_json::to_vec(&texts_in).unwrap();
+            prop_assert_eq!(texts(&payload).unwrap(), texts_in);
+        }
+    }
+}

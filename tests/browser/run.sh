@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Tests of the conformance server with the npm SockJS client: ./run.sh [RUNTIME] [node --test options or files…]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+export SOCKJS_RUNTIME="${1:-tokio}"
+shift || true
+
+if [[ ! -x /usr/bin/chromium ]]; then
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends chromium >/dev/null
+fi
+
+# npm writes node_modules/.package-lock.json at the end of every installation.
+if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
+  npm ci --silent
+fi
+
+if [[ -z "${SOCKJS_URL:-}" ]]; then
+  root="$(cd ../.. && pwd)"
+  export SOCKJS_SERVER="${SOCKJS_SERVER:-${CARGO_TARGET_DIR:-$root/target}/release/conformance-server}"
+  if [[ ! -x "$SOCKJS_SERVER" ]]; then
+    echo "run.sh: no $SOCKJS_SERVER: run \`cargo build --release -p sockjs-tests\` first" >&2
+    exit 1
+  fi
+fi
+
+# A file is a process with a server, pages and browser of its own, and most of its tests wait more than they compute.
+exec node --test --test-reporter=spec --test-concurrency=3 "$@"

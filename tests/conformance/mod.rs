@@ -1,0 +1,61 @@
+//! The conformance tests, one file per area of PROTOCOL.md; mounted once per adapter.
+
+mod support;
+
+// §1 paths
+mod ids;
+mod methods;
+mod paths;
+mod switched_off;
+
+// §2 common headers
+mod caching;
+mod cookies;
+mod cors;
+mod preflight;
+
+// §3 static answers
+mod iframe;
+mod info;
+
+// §4 frames
+mod callbacks;
+mod escaping;
+mod response_limit;
+mod streams;
+
+// §5 sessions
+mod abandoned;
+mod closing;
+mod expiry;
+mod heartbeat;
+mod second_receiver;
+mod sessions;
+
+// §6 sending
+mod back_pressure;
+mod binding;
+mod body_limits;
+mod jsonp_send;
+mod origins;
+mod payloads;
+mod sending;
+mod slow_clients;
+
+// §7 WebSocket
+mod handshake;
+mod raw_websocket;
+mod websocket;
+mod websocket_errors;
+mod websocket_frames;
+
+// §8 HTTP manners
+mod http10;
+mod http_bodies;
+mod http_connections;
+mod http_malformed;
+
+// §9 services, and everything at once
+mod services;
+mod shutdown;
+mod volume;

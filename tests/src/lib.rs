@@ -1,0 +1,5 @@
+//! Shared pieces of the tests: the blocking client and the server under test.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod server;
