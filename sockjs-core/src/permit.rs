@@ -9,7 +9,6 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode, request};
 
 use crate::binding::{Binding, Principal};
-use crate::info::ConnectionInfo;
 use crate::report::Grade;
 use crate::web::answer::Answer;
 use crate::web::handshake::Handshake;
@@ -31,10 +30,6 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn id(&self) -> &[u8] {
         self.head.uri.path().as_bytes().get(self.id.clone()).unwrap_or_default()
-    }
-
-    pub(crate) fn into_info(self, prefix: &str, transport: Transport) -> ConnectionInfo {
-        ConnectionInfo::new(self.head, self.client, prefix, transport)
     }
 }
 

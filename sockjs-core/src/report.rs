@@ -25,8 +25,8 @@ pub struct Report {
     pub confirmed: u64,
     /// Messages that the client certainly did not receive, in order.
     pub unsent: Vec<Message>,
-    /// Messages of the client that arrived after the session had ended, and were dropped.
-    pub dropped: u64,
+    /// Messages of the client that the application had not taken, in order.
+    pub unread: Vec<Message>,
     /// What `written` means here.
     pub grade: Grade,
 }

@@ -60,8 +60,11 @@ pub enum CookieSetting {
     /// `JSESSIONID`, for load balancers that stick by it.
     Jsessionid,
     /// The value of `Set-Cookie` is the application's; `info` says that cookies are needed.
-    Custom(Arc<dyn Fn(&request::Parts) -> Option<HeaderValue> + Send + Sync>),
+    Custom(CookieFn),
 }
+
+/// Makes the value of `Set-Cookie` for a request.
+pub type CookieFn = Arc<dyn Fn(&request::Parts) -> Option<HeaderValue> + Send + Sync>;
 
 impl fmt::Debug for CookieSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

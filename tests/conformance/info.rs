@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sockjs_tests::client::Response;
+use sockjs_tests::client::{Request, Response};
 
 use super::support::{expect_no_caching, server};
 
@@ -53,7 +53,7 @@ fn entropy_is_fresh() {
     let mut connection = server.connect();
     let values: BTreeSet<u64> = (0..64)
         .filter_map(|_| {
-            let answer = connection.exchange(&sockjs_tests::client::Request::get("/echo/info"));
+            let answer = connection.exchange(&Request::get("/echo/info"));
             fields(&answer)["entropy"].as_u64()
         })
         .collect();

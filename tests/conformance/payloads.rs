@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sockjs_tests::client::{Frame, Opcode, Response, Session, frame_of};
+use sockjs_tests::client::{Frame, Message, Opcode, Response, Session, frame_of, messages_in};
 use sockjs_tests::server::Server;
 
 use super::support::server;
@@ -41,7 +41,7 @@ fn expect_messages(server: &Arc<Server>, body: &str, messages: &[&str]) {
     socket.send_text(body);
     let mut received = Vec::new();
     while received.len() < messages.len() {
-        received.extend(sockjs_tests::client::messages_in(&socket.text()));
+        received.extend(messages_in(&socket.text()));
     }
     assert_eq!(received, messages, "{body:?} by WebSocket");
 }
@@ -227,7 +227,7 @@ fn a_bom_closes_a_websocket() {
     let server = server();
     let mut socket = server.websocket_session("/echo");
     socket.send_text("\u{feff}[\"x\"]");
-    let sockjs_tests::client::Message::Close(Some((code, _))) = socket.read() else {
+    let Message::Close(Some((code, _))) = socket.read() else {
         panic!("a close was expected");
     };
     // The page can be read both ways: no JSON, or 1007.

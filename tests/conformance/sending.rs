@@ -1,6 +1,6 @@
 //! PROTOCOL.md §6, the table: what each send is answered.
 
-use sockjs_tests::client::{Request, Session, Transport};
+use sockjs_tests::client::{Request, Session, Transport, frame_of, json_array};
 
 use super::support::{server, wait_until_gone};
 
@@ -129,9 +129,9 @@ fn many_sends_arrive_in_order() {
     let mut connection = session.connect();
     let expected: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     for pair in expected.chunks(2) {
-        let body = sockjs_tests::client::json_array(pair);
+        let body = json_array(pair);
         let answer = connection.exchange(&Request::post(session.target("xhr_send")).body(body));
         answer.expect_status(204);
     }
-    assert_eq!(session.poll(), sockjs_tests::client::frame_of(&expected));
+    assert_eq!(session.poll(), frame_of(&expected));
 }

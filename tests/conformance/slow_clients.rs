@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sockjs_tests::client::{Connection, PATIENCE, Request};
+use sockjs_tests::client::{Connection, PATIENCE, Request, Transport};
 
 use super::support::{server, server_with};
 
@@ -62,7 +62,7 @@ fn a_slow_head_is_408() {
 fn the_head_timeout_does_not_end_a_stream() {
     let server = server_with(&["--head-timeout", "300ms", "--disconnect", "60s"]);
     let session = server.session("/echo");
-    let mut receiver = session.receive_first(sockjs_tests::client::Transport::XhrStreaming, "o");
+    let mut receiver = session.receive_first(Transport::XhrStreaming, "o");
     // Another connection tells that the time is over.
     let mut slow = server.connect();
     slow.send("GET ");

@@ -1,7 +1,7 @@
 //! PROTOCOL.md §7: framed WebSocket sessions.
 
 use sockjs_tests::client::{
-    Frame, Message, Opcode, Session, Transport, WebSocket, frame_of, json_array,
+    Frame, Message, Opcode, Session, Transport, WebSocket, frame_of, json_array, messages_in,
 };
 
 use super::support::{GO_AWAY, server};
@@ -15,7 +15,7 @@ fn messages_are_echoed() {
     socket.send_text(r#"["b","c"]"#);
     let mut messages = Vec::new();
     while messages.len() < 2 {
-        messages.extend(sockjs_tests::client::messages_in(&socket.text()));
+        messages.extend(messages_in(&socket.text()));
     }
     assert_eq!(messages, ["b", "c"]);
 }
@@ -59,7 +59,7 @@ fn the_application_closes_after_messages() {
         if frame.starts_with('c') {
             break frame;
         }
-        messages.extend(sockjs_tests::client::messages_in(&frame));
+        messages.extend(messages_in(&frame));
     };
     assert_eq!(messages, ["a", "b", "c"]);
     assert_eq!(close, r#"c[4001,"done"]"#);
@@ -132,7 +132,7 @@ fn a_burst_in_one_packet() {
     socket.connection().send(bytes);
     let mut received = Vec::new();
     while received.len() < expected.len() {
-        received.extend(sockjs_tests::client::messages_in(&socket.text()));
+        received.extend(messages_in(&socket.text()));
     }
     assert_eq!(received, expected);
 }

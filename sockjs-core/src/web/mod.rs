@@ -4,5 +4,5 @@ pub(crate) mod answer;
 pub(crate) mod date;
 pub(crate) mod handshake;
 pub(crate) mod iframe;
-pub mod origin;
-pub mod proxy;
+pub(crate) mod origin;
+pub(crate) mod proxy;

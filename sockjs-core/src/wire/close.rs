@@ -21,6 +21,8 @@ impl CloseReason {
     pub const INTERRUPTED: Self = Self::fixed(1002, "Connection interrupted");
     /// 1003 `Binary message`: bytes where SockJS carries text.
     pub const BINARY: Self = Self::fixed(1003, "Binary message");
+    /// 1007 `Text is not UTF-8`: a text message that is none.
+    pub const BAD_TEXT: Self = Self::fixed(1007, "Text is not UTF-8");
     /// 1011 `Internal error`: the application's handler panicked.
     pub const INTERNAL_ERROR: Self = Self::fixed(1011, "Internal error");
     /// 2010 `Another connection still open`: a second receiver for a session.
@@ -40,7 +42,8 @@ impl CloseReason {
     pub fn new(code: u16, text: impl Into<Cow<'static, str>>) -> Self {
         let mut text = text.into();
         if text.len() > MAX_REASON_BYTES {
-            let end = text.floor_char_boundary(MAX_REASON_BYTES);
+            let fits = |end: &usize| text.is_char_boundary(*end);
+            let end = (0..=MAX_REASON_BYTES).rev().find(fits).unwrap_or_default();
             text = Cow::Owned(text.get(..end).unwrap_or_default().to_owned());
         }
         Self { code, text }

@@ -2,7 +2,7 @@
 
 pub mod callback;
 pub mod close;
-pub mod frame;
+pub(crate) mod frame;
 pub mod path;
 pub mod payload;
 pub mod quote;

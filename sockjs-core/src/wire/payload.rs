@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
+use super::close::CloseReason;
+use super::transport::Transport;
 use crate::message::Message;
 
 /// Why a payload was refused. Its text is what the client is answered.
@@ -30,12 +32,26 @@ pub fn read(payload: &[u8], batch: &mut Vec<Message>) -> Result<(), PayloadError
     parse(payload, false, batch)
 }
 
-/// Reads one WebSocket message: a JSON array of strings, or a lone JSON string.
+/// Reads one message of a WebSocket (PROTOCOL §7): on the raw path it is taken as it is, else it is
+/// a JSON array of strings, or a lone JSON string, or empty, which is ignored.
 ///
 /// # Errors
-/// As [`read`].
-pub fn read_websocket(payload: &[u8], batch: &mut Vec<Message>) -> Result<(), PayloadError> {
-    parse(payload, true, batch)
+/// The reason with which to close the WebSocket. `batch` is as it was.
+pub fn read_websocket(
+    transport: Transport,
+    received: Message,
+    batch: &mut Vec<Message>,
+) -> Result<(), CloseReason> {
+    if transport == Transport::RawWebsocket {
+        batch.push(received);
+        return Ok(());
+    }
+    let text = received.as_text().ok_or(CloseReason::BINARY)?;
+    match parse(text.as_bytes(), true, batch) {
+        Ok(()) | Err(PayloadError::Empty) => Ok(()),
+        Err(_) if text.starts_with('\u{feff}') => Err(CloseReason::BAD_TEXT),
+        Err(_) => Err(CloseReason::BROKEN_FRAMING),
+    }
 }
 
 fn parse(payload: &[u8], lone: bool, batch: &mut Vec<Message>) -> Result<(), PayloadError> {
@@ -240,14 +256,23 @@ mod tests {
 
     #[test]
     fn websockets_may_carry_a_lone_string() {
+        let framed = |text: &str, batch: &mut Vec<Message>| {
+            read_websocket(Transport::Websocket, Message::text(text), batch)
+        };
         let mut batch = Vec::new();
-        read_websocket(b"\"a\"", &mut batch).unwrap();
-        read_websocket(b"[\"b\",\"c\"]", &mut batch).unwrap();
-        read_websocket(br#""\ud800""#, &mut batch).unwrap();
-        assert_eq!(batch.len(), 4);
-        for bad in [&b"{}"[..], b"1", b"null", b"true", b"[1]"] {
-            assert_eq!(read_websocket(bad, &mut batch), Err(PayloadError::Broken));
+        for good in ["\"a\"", "[\"b\",\"c\"]", "\"\\ud800\"", ""] {
+            framed(good, &mut batch).unwrap();
         }
+        assert_eq!(batch.len(), 4);
+        for bad in ["{}", "1", "null", "true", "[1]", " "] {
+            assert_eq!(framed(bad, &mut batch), Err(CloseReason::BROKEN_FRAMING), "{bad}");
+        }
+        assert_eq!(framed("\u{feff}[]", &mut batch), Err(CloseReason::BAD_TEXT));
+        let bytes = Message::binary(&b"[]"[..]);
+        let refused = read_websocket(Transport::Websocket, bytes.clone(), &mut batch);
+        assert_eq!(refused, Err(CloseReason::BINARY));
+        read_websocket(Transport::RawWebsocket, bytes.clone(), &mut batch).unwrap();
+        assert_eq!(batch.pop(), Some(bytes));
     }
 
     #[test]

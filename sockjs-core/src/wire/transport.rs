@@ -84,8 +84,13 @@ impl Transport {
         Some(HeaderValue::from_static(value))
     }
 
-    /// Appends what precedes the first frame; says whether there is anything.
-    pub(crate) fn write_prelude(self, callback: Option<&Callback>, out: &mut BytesMut) -> bool {
+    /// Whether responses have a prelude: those that stream do.
+    pub(crate) const fn has_prelude(self) -> bool {
+        matches!(self, Self::XhrStreaming | Self::EventSource | Self::HtmlFile)
+    }
+
+    /// Appends what precedes the first frame.
+    pub(crate) fn write_prelude(self, callback: Option<&Callback>, out: &mut BytesMut) {
         match self {
             Self::XhrStreaming => {
                 out.put_bytes(b'h', 2048);
@@ -93,9 +98,8 @@ impl Transport {
             }
             Self::EventSource => out.put_slice(b"\r\n"),
             Self::HtmlFile => write_page_head(callback, out),
-            Self::Websocket | Self::RawWebsocket | Self::Xhr | Self::Jsonp => return false,
+            Self::Websocket | Self::RawWebsocket | Self::Xhr | Self::Jsonp => {}
         }
-        true
     }
 
     /// Appends the frame that `write_frame` writes, wrapped as the transport has it.
@@ -279,7 +283,7 @@ mod tests {
         for callback in ["c=x".to_owned(), format!("c={}", "x".repeat(64))] {
             let callback = Callback::parse(Some(&callback), Transport::HtmlFile).unwrap();
             let mut out = BytesMut::new();
-            assert!(Transport::HtmlFile.write_prelude(callback.as_ref(), &mut out));
+            Transport::HtmlFile.write_prelude(callback.as_ref(), &mut out);
             assert_eq!(out.len(), 1025 + 4);
             assert!(out.ends_with(b" \r\n\r\n"));
         }

@@ -1,138 +1,123 @@
 //! What arrives on a WebSocket, sans I/O (PROTOCOL.md §7; RFC 6455 §5–§7).
 //!
-//! The frame header is read here, so that whatever a header alone condemns is refused before its
-//! payload is waited for, and so that it is known where frames end. The frames that pass are
-//! handed to tungstenite's machine, which unmasks, joins fragments, checks UTF-8 and close codes,
-//! and answers pings and the close. When it used them up between two messages it is known to be
-//! empty, and thrown away: an idle connection holds none.
+//! Headers are judged here: what a header alone condemns is refused before its payload is waited
+//! for. Whole frames that pass go to tungstenite's machine, which unmasks, joins fragments,
+//! checks UTF-8 and close codes, and answers pings and the close. It is given whole frames only,
+//! because it reserves what a header announces; and so that it is known when it is empty: then it
+//! can be thrown away, and an idle connection need not hold one.
 //!
-//! Keeps invariants 7 (no more than one message and one read is held) and 10 (any input: no
-//! panic, work linear in bytes). The outgoing half is in [`frame`](super::frame).
+//! Keeps invariants 7 (nothing is reserved that did not arrive) and 10 (any input: no panic, work
+//! linear in bytes). Headers and outgoing frames are in [`frame`].
 
-use std::io::{self, Cursor, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tungstenite::protocol::frame::{CloseFrame, FrameHeader};
+use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message, Utf8Bytes};
 
-use super::frame;
+use super::frame::{self, NOT_UTF8, OVER_LIMIT, Violation, protocol};
 
 /// Something arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
-    /// A whole text message.
+    /// A whole text message. It shares the machine's buffer: copy what is kept for long.
     Text(Utf8Bytes),
-    /// A whole binary message.
+    /// A whole binary message, sharing likewise.
     Binary(Bytes),
-    /// The peer lives. (Its answer to a ping, or a pong out of the blue.)
+    /// The peer lives: its answer to a ping, or a pong out of the blue.
     Pong,
-    /// The peer's close: the first, echoed into the output, or the answer to ours.
-    /// Nothing follows; what is read later is thrown away.
+    /// The peer's close: echoed into the output, or the answer to ours. Nothing follows.
     Closed(Option<(u16, String)>),
 }
 
-/// The peer broke the rules: close with this code and reason, and read no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Violation {
-    /// 1002 (protocol), 1007 (not UTF-8) or 1009 (over the limit).
-    pub(crate) code: u16,
-    /// What the peer is told.
-    pub(crate) reason: &'static str,
-}
+/// What the machine reads at a time. It fills as much with zeroes before every read, so its own
+/// default (128 KiB) would cost more than all else. A longer frame grows its buffer, and then the
+/// machine is not kept.
+const MACHINE_READ_BYTES: usize = 1024;
 
 /// The reading half of one server-side WebSocket.
 #[derive(Debug)]
 pub(crate) struct Codec {
     max_message_bytes: usize,
     phase: Phase,
-    /// Bytes up to the end of the last frame whose header passed; the machine gets no others.
-    judged: usize,
-    /// Payload bytes of the fragmented message that is unfinished there, if there is one.
-    gathered: Option<usize>,
     machine: Option<Box<WebSocketContext>>,
+    /// Bytes at the front of the input that the machine may take: whole frames.
+    passed: usize,
+    /// The machine was given frames and has not said yet that it used them up.
+    fed: bool,
+    /// The machine's buffer grew.
+    grown: bool,
+    /// Payload so far of a fragmented message that is unfinished. At most `max_message_bytes`.
+    gathered: Option<usize>,
 }
 
 /// How far the closing handshake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Our close is sent, the peer's answer awaited; its data is no longer wanted.
+    /// Our close is sent and the peer's awaited; its data is no longer wanted.
     Closing,
     /// The peer broke the rules and was not told yet.
     Failed,
-    /// Both closes were exchanged, or one was sent to a peer that can no longer be understood.
+    /// Both closes were exchanged, or one was sent to a peer that cannot be understood any more.
     Closed,
 }
 
-/// What the machine reads at a time. It fills as much with zeroes before every read, so its own
-/// default (128 KiB) would cost more than all else; a longer frame grows its buffer once.
-const MACHINE_READ_BYTES: usize = 1024;
-
-/// The longest payload of a control frame (RFC 6455 §5.5).
-const CONTROL_MAX_BYTES: u64 = 125;
-
-/// What the machine puts in the place of a close whose code may not be sent.
-const BAD_CLOSE_REASON: &str = "Protocol violation";
-
-const OVER_LIMIT: Violation = Violation { code: 1009, reason: "Message too big" };
-const NOT_UTF8: Violation = Violation { code: 1007, reason: "Invalid UTF-8" };
-
-const fn protocol(reason: &'static str) -> Violation {
-    Violation { code: 1002, reason }
-}
-
 impl Codec {
-    /// A connection right after its handshake that refuses messages, whole or in fragments, of
-    /// more payload than `max_message_bytes`.
+    /// A connection right after its handshake. Messages, whole or in fragments, of more payload
+    /// than `max_message_bytes` are refused.
     pub(crate) fn new(max_message_bytes: usize) -> Self {
         Self {
             max_message_bytes,
             phase: Phase::Open,
-            judged: 0,
-            gathered: None,
             machine: None,
+            passed: 0,
+            fed: false,
+            grown: false,
+            gathered: None,
         }
     }
 
     /// Takes the next message from `input`, which holds what was read, and removes what it used;
-    /// pongs and the echo of a close are appended to `output`.
+    /// pongs and the echo of a close are appended to `output`. A frame stays in `input` until all
+    /// of it is there, so `input` must be able to grow to the largest message and its header.
     ///
-    /// Call it until it returns `Ok(None)` (a whole burst is parsed before anything is written),
-    /// then read more. Each ping of a burst has its own pong, and a pong is shorter than its
-    /// ping: output is bounded as long as nothing is read while `output` cannot be flushed.
+    /// Call it until it returns `Ok(None)`, then read more. Every ping has its pong, which is
+    /// shorter: output is bounded if nothing is read while `output` cannot be written.
     ///
     /// # Errors
-    /// After a [`Violation`], [`close`](Self::close) with its code; all further input is thrown
-    /// away. A violation while our own close is unanswered: drop the connection.
+    /// After a [`Violation`] call [`close`](Self::close) with its code; further input is thrown
+    /// away. If our close was already sent, just drop the connection.
     pub(crate) fn read(
         &mut self,
         input: &mut BytesMut,
         output: &mut BytesMut,
     ) -> Result<Option<Incoming>, Violation> {
-        loop {
-            if matches!(self.phase, Phase::Failed | Phase::Closed) {
-                input.clear();
-                return Ok(None);
-            }
-            match self.step(input, output) {
-                Ok(Step::Arrived(incoming)) => return Ok(Some(incoming)),
-                Ok(Step::Next) => {}
-                Ok(Step::Starved) => return Ok(None),
-                Err(violation) => {
-                    self.end(match self.phase {
-                        Phase::Open => Phase::Failed,
-                        _ => Phase::Closed,
-                    });
-                    return Err(violation);
+        // Once our close is sent nothing may follow it, neither pongs nor an echo.
+        let mut unsent = BytesMut::new();
+        let output = if self.phase == Phase::Open { output } else { &mut unsent };
+        while matches!(self.phase, Phase::Open | Phase::Closing) {
+            if !self.fed {
+                self.fed = self.judge(input).inspect_err(|_| self.fail())?;
+                if !self.fed {
+                    if self.grown {
+                        self.release();
+                    }
+                    return Ok(None);
                 }
             }
+            let message = self.step(input, output).inspect_err(|_| self.fail())?;
+            if message.is_some() {
+                return Ok(message);
+            }
         }
+        input.clear();
+        Ok(None)
     }
 
     /// Sends our close, after which data and pings are ignored until the peer's close is
-    /// [`Incoming::Closed`]. Does nothing when a close was sent before.
+    /// [`Incoming::Closed`]. Does nothing if a close was sent before.
     ///
     /// The reason is cut to 123 bytes of whole characters; the code is sent as it stands.
     pub(crate) fn close(&mut self, code: u16, reason: &str, output: &mut BytesMut) {
@@ -144,125 +129,80 @@ impl Codec {
         frame::write_close(code, reason, output);
     }
 
-    /// Takes one message out of the machine, which is given what was judged and no more.
-    fn step(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<Step, Violation> {
-        if self.machine.is_none() && !self.judge(input)? {
-            return Ok(Step::Starved);
-        }
-        // Once our close is sent nothing may follow it: neither pongs nor an echo.
-        let mut unsent = BytesMut::new();
-        let output = if self.phase == Phase::Open { output } else { &mut unsent };
-        let mut feed = Feed { input, left: &mut self.judged, output };
-        let machine = self.machine.get_or_insert_with(|| new_machine(self.max_message_bytes));
-        let message = match machine.read(&mut feed) {
-            Ok(message) => message,
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
-                return self.refill(input);
-            }
-            Err(error) => return Err(violation(&error)),
-        };
-        Ok(match message {
-            Message::Text(_) | Message::Binary(_) if self.phase != Phase::Open => Step::Next,
-            Message::Text(text) => Step::Arrived(Incoming::Text(text)),
-            Message::Binary(bytes) => Step::Arrived(Incoming::Binary(bytes)),
-            Message::Pong(_) => Step::Arrived(Incoming::Pong),
-            Message::Ping(_) => {
-                // Only now is the pong written. Writing to memory cannot fail.
-                let _ = machine.flush(&mut feed);
-                Step::Next
-            }
-            Message::Close(close) => {
-                if self.phase == Phase::Open && close.as_ref().is_some_and(is_bad_close) {
-                    return Err(protocol("Invalid close code"));
-                }
-                // Writes the echo, then says `ConnectionClosed`, as a server's machine should.
-                let _ = machine.flush(&mut feed);
-                self.end(Phase::Closed);
-                Step::Arrived(Incoming::Closed(
-                    close.map(|close| (close.code.into(), close.reason.as_str().to_owned())),
-                ))
-            }
-            Message::Frame(_) => return Err(protocol("Unexpected frame")),
-        })
-    }
-
-    /// The machine used up all it was given: finds more for it, or lets it go if it is empty.
-    fn refill(&mut self, input: &BytesMut) -> Result<Step, Violation> {
-        if self.judged > 0 {
-            return Ok(Step::Starved); // in the middle of a frame
-        }
-        if self.judge(input)? {
-            return Ok(Step::Next);
-        }
-        if self.gathered.is_none() {
+    /// Lets go of the machine if it is empty; the next frame makes a new one. For the moment when
+    /// the connection's read buffer is given back, too.
+    pub(crate) fn release(&mut self) {
+        if !self.fed && self.gathered.is_none() {
             self.machine = None;
+            self.grown = false;
         }
-        Ok(Step::Starved)
     }
 
-    /// Judges every header in `input`, up to the first that is incomplete or is refused; it is
-    /// refused for good once all before it was delivered. False if not even one is there.
-    fn judge(&mut self, input: &BytesMut) -> Result<bool, Violation> {
-        while let Some(rest) = input.get(self.judged..).filter(|rest| !rest.is_empty()) {
-            match self.judge_header(rest) {
-                Ok(Some(bytes)) => self.judged += bytes,
-                Ok(None) => break,
-                Err(violation) if self.judged == 0 => return Err(violation),
-                Err(_) => break,
-            }
-        }
-        Ok(self.judged > 0)
-    }
-
-    /// Reads the header at the front of `input`, if all of it is there, and refuses whatever
-    /// needs no payload to be refused. Returns the length of the whole frame.
-    fn judge_header(&mut self, input: &[u8]) -> Result<Option<usize>, Violation> {
-        let mut cursor = Cursor::new(input);
-        let Some((header, length)) =
-            FrameHeader::parse(&mut cursor).map_err(|_| protocol("Unknown opcode"))?
-        else {
-            return Ok(None);
-        };
-        if header.rsv1 || header.rsv2 || header.rsv3 {
-            return Err(protocol("Reserved bits are set"));
-        }
-        if header.mask.is_none() {
-            return Err(protocol("Frame is not masked"));
-        }
-        match (header.opcode, self.gathered) {
-            (OpCode::Control(_), _) => {
-                if !header.is_final || length > CONTROL_MAX_BYTES {
-                    return Err(protocol("Control frame is fragmented or too long"));
-                }
-            }
-            (OpCode::Data(Data::Continue), None) => {
-                return Err(protocol("Nothing to continue"));
-            }
-            (OpCode::Data(Data::Text | Data::Binary), Some(_)) => {
-                return Err(protocol("Message is not finished"));
-            }
-            (OpCode::Data(_), gathered) => {
-                // Invariant: gathered ≤ max_message_bytes.
-                let gathered = gathered.unwrap_or(0);
-                if length > (self.max_message_bytes - gathered) as u64 {
-                    return Err(OVER_LIMIT);
-                }
-                self.gathered = (!header.is_final).then_some(gathered + length as usize);
-            }
-        }
-        Ok(Some(cursor.position() as usize + length as usize))
+    fn fail(&mut self) {
+        self.end(if self.phase == Phase::Open { Phase::Failed } else { Phase::Closed });
     }
 
     fn end(&mut self, phase: Phase) {
         self.phase = phase;
         self.machine = None;
     }
-}
 
-enum Step {
-    Arrived(Incoming),
-    Next,
-    Starved,
+    /// Passes all whole frames at the front of `input`, up to the first that is refused; that one
+    /// is refused in the end, when what came before it was delivered. False if none passed.
+    fn judge(&mut self, input: &[u8]) -> Result<bool, Violation> {
+        loop {
+            let rest = input.get(self.passed..).unwrap_or_default();
+            match frame::judge(rest, self.gathered, self.max_message_bytes) {
+                Ok(Some((frame_bytes, gathered))) if frame_bytes <= rest.len() => {
+                    self.passed += frame_bytes;
+                    self.gathered = gathered;
+                    self.grown |= frame_bytes > MACHINE_READ_BYTES;
+                }
+                Err(violation) if self.passed == 0 => return Err(violation),
+                _ => return Ok(self.passed > 0),
+            }
+        }
+    }
+
+    /// Takes one frame's worth out of the machine.
+    fn step(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+    ) -> Result<Option<Incoming>, Violation> {
+        let mut feed = Feed { input, passed: &mut self.passed, output };
+        let machine = self.machine.get_or_insert_with(|| new_machine(self.max_message_bytes));
+        let message = match machine.read(&mut feed) {
+            Ok(message) => message,
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                self.fed = false;
+                return Ok(None);
+            }
+            Err(Error::Utf8(_)) => return Err(NOT_UTF8),
+            Err(Error::Capacity(_)) => return Err(OVER_LIMIT),
+            Err(_) => return Err(protocol("Protocol error")),
+        };
+        Ok(match message {
+            Message::Text(_) | Message::Binary(_) if self.phase != Phase::Open => None,
+            Message::Text(text) => Some(Incoming::Text(text)),
+            Message::Binary(bytes) => Some(Incoming::Binary(bytes)),
+            Message::Pong(_) => Some(Incoming::Pong),
+            // The machine writes the pong by itself before it reads on.
+            Message::Ping(_) => None,
+            Message::Close(close) => {
+                if self.phase == Phase::Open && close.as_ref().is_some_and(is_bad_close) {
+                    return Err(protocol("Invalid close code"));
+                }
+                // Writes the echo; says `ConnectionClosed`, as a server's machine should then.
+                let _ = machine.flush(&mut feed);
+                self.end(Phase::Closed);
+                Some(Incoming::Closed(
+                    close.map(|close| (close.code.into(), close.reason.as_str().to_owned())),
+                ))
+            }
+            Message::Frame(_) => return Err(protocol("Protocol error")), // never read, only sent
+        })
+    }
 }
 
 fn new_machine(max_message_bytes: usize) -> Box<WebSocketContext> {
@@ -270,40 +210,32 @@ fn new_machine(max_message_bytes: usize) -> Box<WebSocketContext> {
         .read_buffer_size(MACHINE_READ_BYTES)
         .write_buffer_size(0)
         .max_message_size(Some(max_message_bytes))
-        .max_frame_size(Some(max_message_bytes.max(CONTROL_MAX_BYTES as usize)));
+        .max_frame_size(None); // judged already
     Box::new(WebSocketContext::new(Role::Server, Some(config)))
 }
 
-fn violation(error: &Error) -> Violation {
-    match error {
-        Error::Utf8(_) => NOT_UTF8,
-        Error::Capacity(_) => OVER_LIMIT,
-        _ => protocol("Protocol error"),
-    }
-}
-
-/// A peer that says just this by itself means to be answered just as one that is corrected.
+/// The machine replaces a close whose code may not be sent by this. (A peer that says just this by
+/// itself is answered no differently: close with 1002.)
 fn is_bad_close(close: &CloseFrame) -> bool {
-    close.code == CloseCode::Protocol && close.reason.as_str() == BAD_CLOSE_REASON
+    close.code == CloseCode::Protocol && close.reason.as_str() == "Protocol violation"
 }
 
-/// The machine's network: reads what was judged, writes at once.
+/// The machine's network: reads the frames that passed, writes at once.
 struct Feed<'a> {
     input: &'a mut BytesMut,
-    left: &'a mut usize,
+    passed: &'a mut usize,
     output: &'a mut BytesMut,
 }
 
 impl Read for Feed<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = into.len().min(*self.left).min(self.input.len());
+        let count = into.len().min(*self.passed);
         if count == 0 {
-            // Never `Ok(0)`, which is the end of the stream.
-            return Err(ErrorKind::WouldBlock.into());
+            return Err(ErrorKind::WouldBlock.into()); // `Ok(0)` would be the end of the stream
         }
         into[..count].copy_from_slice(&self.input[..count]);
         self.input.advance(count);
-        *self.left -= count;
+        *self.passed -= count;
         Ok(count)
     }
 }
@@ -316,5 +248,219 @@ impl Write for Feed<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::websocket::frame::tests::client_frame;
+
+    type Events = (Vec<Result<Incoming, Violation>>, BytesMut);
+
+    /// Reads `wire` as it comes in pieces of `piece_bytes`, for a peer whose limit is 100,000.
+    fn read_in(piece_bytes: usize, wire: &[u8]) -> Events {
+        let mut codec = Codec::new(100_000);
+        let (mut input, mut output, mut events) = (BytesMut::new(), BytesMut::new(), vec![]);
+        for piece in wire.chunks(piece_bytes) {
+            input.extend_from_slice(piece);
+            while let Some(event) = codec.read(&mut input, &mut output).transpose() {
+                events.push(event);
+            }
+        }
+        (events, output)
+    }
+
+    /// The events of `wire`, which must not depend on the pieces in which it comes.
+    fn read_all(wire: &[u8]) -> Events {
+        let whole = read_in(usize::MAX, wire);
+        for piece_bytes in [1, 7, 1500] {
+            assert_eq!(read_in(piece_bytes, wire), whole, "in pieces of {piece_bytes}");
+        }
+        whole
+    }
+
+    fn text(text: &str) -> Result<Incoming, Violation> {
+        Ok(Incoming::Text(text.into()))
+    }
+
+    #[test]
+    fn every_violation_has_its_code_and_comes_after_what_was_right() {
+        let close = |payload: &[u8]| client_frame(0x88, payload);
+        for (wire, code) in [
+            (vec![0x81, 0x01, b'x'], 1002),
+            (client_frame(0xc1, b""), 1002),
+            (client_frame(0xa1, b""), 1002),
+            (client_frame(0x91, b""), 1002),
+            (client_frame(0x83, b""), 1002),
+            (client_frame(0x8b, b""), 1002),
+            (client_frame(0x80, b""), 1002),
+            ([client_frame(0x01, b"a"), client_frame(0x81, b"b")].concat(), 1002),
+            (client_frame(0x09, b""), 1002),
+            (client_frame(0x89, &[0; 126]), 1002),
+            (close(b"\x03"), 1002),
+            (close(&999_u16.to_be_bytes()), 1002),
+            (close(&1005_u16.to_be_bytes()), 1002),
+            (close(&2999_u16.to_be_bytes()), 1002),
+            (close(&5000_u16.to_be_bytes()), 1002),
+            (close(b"\x03\xe8\xff"), 1007),
+            (client_frame(0x81, b"\xce\xba\xe1\xbd"), 1007),
+            ([client_frame(0x01, b"\xed\xa0\x80"), client_frame(0x80, b"")].concat(), 1007),
+            ([client_frame(0x01, b"\xce"), client_frame(0x80, b"")].concat(), 1007),
+            (client_frame(0x82, &[0; 100_001]), 1009),
+            ([client_frame(0x02, &[0; 60_000]), client_frame(0x80, &[0; 40_001])].concat(), 1009),
+        ] {
+            let good = [client_frame(0x81, b"good"), client_frame(0x8a, b"")].concat();
+            let (events, output) =
+                read_all(&[good, wire.clone(), client_frame(0x81, b"z")].concat());
+            let [first, Ok(Incoming::Pong), Err(violation)] = &events[..] else {
+                panic!("{events:?} for {:?}", &wire[..2])
+            };
+            assert_eq!((first, violation.code), (&text("good"), code), "{:?}", &wire[..2]);
+            assert!(output.is_empty());
+        }
+    }
+
+    #[test]
+    fn over_the_limit_is_refused_before_the_payload_arrives() {
+        for header in [
+            &[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa1][..],
+            &[0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255],
+        ] {
+            assert_eq!(read_all(header).0, [Err(OVER_LIMIT)]);
+        }
+        let fragments = [&client_frame(0x02, &[0; 99_999])[..], &[0x00, 0x82]].concat();
+        assert_eq!(read_all(&fragments).0, [Err(OVER_LIMIT)]);
+    }
+
+    #[test]
+    fn fragments_are_one_message_with_pings_answered_between() {
+        let (events, output) = read_all(
+            &[
+                client_frame(0x01, b"\xce"),
+                client_frame(0x89, b"one"),
+                client_frame(0x00, b""),
+                client_frame(0x89, b""),
+                client_frame(0x8a, b"pong"),
+                client_frame(0x80, b"\xba"),
+                client_frame(0x81, b""),
+                client_frame(0x82, b""),
+                client_frame(0x02, b"\xff"),
+                client_frame(0x80, b"\x00"),
+            ]
+            .concat(),
+        );
+        let binary = |bytes| Ok(Incoming::Binary(Bytes::from_static(bytes)));
+        assert_eq!(
+            events,
+            [Ok(Incoming::Pong), text("κ"), text(""), binary(b""), binary(b"\xff\0")]
+        );
+        assert_eq!(output, &b"\x8a\x03one\x8a\x00"[..]);
+    }
+
+    #[test]
+    fn lengths_at_the_edges_of_the_header_formats() {
+        for length in [0, 1, 125, 126, 65_535, 65_536, 100_000] {
+            assert_eq!(
+                read_all(&client_frame(0x81, "x".repeat(length).as_bytes())).0,
+                [text(&"x".repeat(length))]
+            );
+        }
+    }
+
+    #[test]
+    fn the_clients_close_is_echoed_and_ends_all() {
+        let after = [client_frame(0x81, b"late"), client_frame(0x89, b"late")].concat();
+        for (payload, closed) in [
+            (&b""[..], None),
+            (b"\x03\xe8", Some((1000, String::new()))),
+            (b"\x0f\xa0bye", Some((4000, "bye".to_owned()))),
+        ] {
+            let (events, output) = read_all(&[client_frame(0x88, payload), after.clone()].concat());
+            assert_eq!(events, [Ok(Incoming::Closed(closed))]);
+            assert_eq!(output, [&[0x88, payload.len() as u8], payload].concat());
+        }
+    }
+
+    #[test]
+    fn after_our_close_only_the_answer_counts() {
+        let mut codec = Codec::new(100);
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        codec.close(3000, "No", &mut output);
+        codec.close(1000, "", &mut output);
+        assert_eq!(output, &b"\x88\x04\x0b\xb8No"[..]);
+        output.clear();
+        for frame in
+            [(0x81, &b"late"[..]), (0x89, b""), (0x01, b"l"), (0x80, b"ate"), (0x88, b"\x0b\xb8")]
+        {
+            input.extend_from_slice(&client_frame(frame.0, frame.1));
+        }
+        let closed = Incoming::Closed(Some((3000, String::new())));
+        assert_eq!(codec.read(&mut input, &mut output), Ok(Some(closed)));
+        assert_eq!(codec.read(&mut input, &mut output), Ok(None));
+        assert!(output.is_empty());
+    }
+
+    #[test]
+    fn a_violation_is_told_once_and_nothing_is_read_after_it() {
+        let mut codec = Codec::new(100);
+        let (mut input, mut output) = (BytesMut::from(&[0x81, 0x00][..]), BytesMut::new());
+        let violation = codec.read(&mut input, &mut output).unwrap_err();
+        codec.close(violation.code, violation.reason, &mut output);
+        codec.close(1000, "", &mut output);
+        assert_eq!(output, &b"\x88\x15\x03\xeaFrame is not masked"[..]);
+        input.extend_from_slice(&client_frame(0x88, b""));
+        assert_eq!(codec.read(&mut input, &mut output), Ok(None));
+        assert!(input.is_empty());
+    }
+
+    #[test]
+    fn a_ping_flood_is_answered_with_less_than_it_sent() {
+        for payload in [&b""[..], &[7; 125]] {
+            let flood = client_frame(0x89, payload).repeat(1000);
+            let (events, output) = read_all(&flood);
+            assert!(events.is_empty());
+            assert_eq!(output.len(), flood.len() - 4 * 1000);
+        }
+    }
+
+    #[test]
+    fn an_idle_codec_holds_no_machine_that_grew() {
+        let mut codec = Codec::new(100_000);
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        for (size, kept) in [(60_000, false), (10, true)] {
+            input.extend_from_slice(&client_frame(0x82, &vec![0; size]));
+            assert!(codec.read(&mut input, &mut output).is_ok_and(|event| event.is_some()));
+            assert_eq!(codec.read(&mut input, &mut output), Ok(None));
+            assert_eq!(codec.machine.is_some(), kept);
+        }
+        codec.release();
+        assert!(codec.machine.is_none());
+    }
+
+    #[test]
+    fn no_input_panics_or_depends_on_its_pieces() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 32) % below
+        };
+        for _ in 0..5_000 {
+            let mut wire = Vec::new();
+            for _ in 0..random(8) {
+                let first =
+                    [0x01, 0x02, 0x00, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8a][random(9) as usize];
+                let payload: Vec<u8> = (0..random(140))
+                    .map(|_| b"a\xc3\xa9\xff\x03\xe8"[random(6) as usize])
+                    .collect();
+                wire.extend(client_frame(first, &payload));
+            }
+            for _ in 0..random(3) {
+                wire.insert(random(wire.len() as u64 + 1) as usize, random(256) as u8);
+            }
+            read_all(&wire);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Outgoing WebSocket frames (PROTOCOL.md §7; RFC 6455 §5.2).
+//! WebSocket framing: judges the headers of incoming frames, writes outgoing frames (PROTOCOL.md
+//! §7; RFC 6455 §5.2, §5.5).
 //!
 //! A server's frames are unmasked and these are never fragmented, so a frame is a header and the
 //! payload as it stands. The payload is written straight into the output buffer, between
@@ -27,6 +28,22 @@ pub(crate) struct Mark {
     start: usize,
 }
 
+/// The peer broke the rules: close with this code and reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    /// 1002 (protocol), 1007 (not UTF-8) or 1009 (over the limit).
+    pub(crate) code: u16,
+    /// What the peer is told.
+    pub(crate) reason: &'static str,
+}
+
+pub(super) const OVER_LIMIT: Violation = Violation { code: 1009, reason: "Message too big" };
+pub(super) const NOT_UTF8: Violation = Violation { code: 1007, reason: "Invalid UTF-8" };
+
+pub(super) const fn protocol(reason: &'static str) -> Violation {
+    Violation { code: 1002, reason }
+}
+
 /// Room left for the header: right for payloads of 126 to 65,535 bytes, which stay where they
 /// are; a shorter one moves back by two (at most 125 bytes are moved).
 /// A longer one moves on by six: rare, for the core cuts frames at 64 KiB.
@@ -34,6 +51,50 @@ const HEADER_ROOM_BYTES: usize = 4;
 
 /// The longest payload of a control frame (RFC 6455 §5.5).
 const CONTROL_MAX_BYTES: usize = 125;
+
+/// Reads the header of a client's frame, if all of it is there, and refuses whatever needs no
+/// payload to be refused. `gathered` is the payload so far, at most `max_message_bytes`, of a
+/// fragmented message that is unfinished. Returns the length of the whole frame and what is
+/// `gathered` after it.
+pub(super) fn judge(
+    input: &[u8],
+    gathered: Option<usize>,
+    max_message_bytes: usize,
+) -> Result<Option<(usize, Option<usize>)>, Violation> {
+    let &[first, second, ref rest @ ..] = input else { return Ok(None) };
+    if first & 0x70 != 0 {
+        return Err(protocol("Reserved bits are set"));
+    }
+    if second & 0x80 == 0 {
+        return Err(protocol("Frame is not masked"));
+    }
+    let (header_bytes, length) = match (second & 0x7f, rest) {
+        (126, &[a, b, ..]) => (8_usize, u64::from(u16::from_be_bytes([a, b]))),
+        (127, &[a, b, c, d, e, f, g, h, ..]) => (14, u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        (126 | 127, _) => return Ok(None),
+        (length, _) => (6, u64::from(length)),
+    };
+    let is_final = first & 0x80 != 0;
+    let gathered = match (first & 0x0f, gathered) {
+        (0, None) => return Err(protocol("Nothing to continue")),
+        (1 | 2, Some(_)) => return Err(protocol("Message is not finished")),
+        (0..=2, gathered) => {
+            let gathered = gathered.unwrap_or(0);
+            if length > (max_message_bytes - gathered) as u64 {
+                return Err(OVER_LIMIT);
+            }
+            (!is_final).then_some(gathered + length as usize)
+        }
+        (8..=10, _) if !is_final => return Err(protocol("Control frame is fragmented")),
+        (8..=10, _) if length > CONTROL_MAX_BYTES as u64 => {
+            return Err(protocol("Control frame is too long"));
+        }
+        (8..=10, gathered) => gathered,
+        _ => return Err(protocol("Unknown opcode")),
+    };
+    // Saturates only if the limit is beyond any memory: such a frame is never whole.
+    Ok(Some((header_bytes.saturating_add(length as usize), gathered)))
+}
 
 /// Begins a frame at the end of `out`; append the payload to `out`, then call [`finish`].
 pub(crate) fn begin(out: &mut BytesMut) -> Mark {
@@ -89,4 +150,85 @@ pub(crate) fn write_close(code: u16, reason: &str, out: &mut BytesMut) {
     }
     out.extend_from_slice(&reason.as_bytes()[..cut]);
     finish(mark, Opcode::Close, out);
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A frame as a client sends it; `first` is the byte with FIN and opcode.
+    pub(in super::super) fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [0x37, 0xfa, 0x21, 0x3d];
+        let mut frame = vec![first];
+        match payload.len() {
+            len @ 0..=125 => frame.push(0x80 | len as u8),
+            len @ ..=0xffff => {
+                frame.push(0x80 | 126);
+                frame.extend((len as u16).to_be_bytes());
+            }
+            len => {
+                frame.push(0x80 | 127);
+                frame.extend((len as u64).to_be_bytes());
+            }
+        }
+        frame.extend(mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    #[test]
+    fn outgoing_headers_fit_their_payload() {
+        for (length, header) in [
+            (0, vec![0x81, 0]),
+            (125, vec![0x81, 125]),
+            (126, vec![0x81, 126, 0, 126]),
+            (65_535, vec![0x81, 126, 0xff, 0xff]),
+            (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let payload: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let mut out = BytesMut::from(&b"before"[..]);
+            let mark = begin(&mut out);
+            out.extend_from_slice(&payload);
+            finish(mark, Opcode::Text, &mut out);
+            assert_eq!(out, [&b"before"[..], &header, &payload].concat(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn an_abandoned_frame_leaves_no_trace() {
+        let mut out = BytesMut::from(&b"before"[..]);
+        let mark = begin(&mut out);
+        out.extend_from_slice(b"half");
+        abandon(mark, &mut out);
+        assert_eq!(out, &b"before"[..]);
+    }
+
+    #[test]
+    fn control_frames() {
+        let mut out = BytesMut::new();
+        write_ping(&mut out);
+        write_close(3000, "Broken framing.", &mut out);
+        assert_eq!(out, &b"\x89\x00\x88\x11\x0b\xb8Broken framing."[..]);
+        out.clear();
+        // 122 bytes, then a character of two: it does not fit into 123.
+        write_close(1000, &format!("{}é", "x".repeat(122)), &mut out);
+        assert_eq!(out[..2], [0x88, 124]);
+        assert_eq!(out.len(), 2 + 124);
+    }
+
+    #[test]
+    fn headers_alone_are_judged() {
+        let header = |bytes: &[u8]| judge(bytes, None, 1000);
+        assert_eq!(header(&[0x81]), Ok(None));
+        assert_eq!(header(&[0x81, 0xfe, 0]), Ok(None));
+        assert_eq!(header(&[0x81, 0x80 | 126, 0x03, 0xe8]), Ok(Some((1008, None))));
+        assert_eq!(header(&[0x81, 0x80 | 126, 0x03, 0xe9]), Err(OVER_LIMIT));
+        assert_eq!(header(&[0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0]), Err(OVER_LIMIT));
+        assert_eq!(judge(&[0x80, 0x85], Some(995), 1000), Ok(Some((11, None))));
+        assert_eq!(judge(&[0x80, 0x86], Some(995), 1000), Err(OVER_LIMIT));
+        assert_eq!(judge(&[0x00, 0x85], Some(995), 1000), Ok(Some((11, Some(1000)))));
+        assert_eq!(judge(&[0x89, 0x85], Some(995), 0), Ok(Some((11, Some(995)))));
+        let most = [0x82, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255];
+        assert!(judge(&most, None, usize::MAX).is_ok());
+    }
 }

@@ -44,6 +44,8 @@ export class Peer {
       this.#wake();
     };
     this.sock.onheartbeat = () => {
+      // The client takes the prelude of xhr-streaming, which comes before the open frame, for a heartbeat.
+      if (this.transport === null) return;
       this.#heartbeats += 1;
       this.#wake();
     };

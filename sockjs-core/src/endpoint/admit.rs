@@ -1,0 +1,193 @@
+//! Requests that open sessions or name them (PROTOCOL §5 rules 1 to 5, §6; DESIGN §5 and §6).
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
+
+use super::*;
+use crate::binding::Principal;
+use crate::event::Action;
+use crate::info::ConnectionInfo;
+use crate::permit::{ReceivePermit, Request, SendPermit, SendReply, WebsocketPermit, not_found};
+use crate::receiver::Attachment;
+use crate::report::Grade;
+use crate::session::Attach;
+use crate::web::answer::Answer;
+use crate::wire::transport::Transport;
+
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+impl Endpoint {
+    /// Whether a receive request would be refused because another receiver is attached. A driver
+    /// may wait a moment then, and give the network the chance to tell that the other one ended.
+    pub fn is_occupied(&self, permit: &ReceivePermit) -> bool {
+        let slot = self.ids.get(permit.id());
+        let holding = slot.and_then(|slot| self.sessions.get(*slot));
+        holding.is_some_and(|holding| holding.session.is_occupied())
+    }
+
+    /// A receive request: opens a session, attaches to one, or is refused. `who` is what the
+    /// application's `authorize` found.
+    pub fn handle_receive(
+        &mut self,
+        permit: ReceivePermit,
+        who: Option<Principal>,
+        now: Timestamp,
+    ) -> Action {
+        let now = self.advance(now);
+        let ReceivePermit { request, transport, callback, grade } = permit.identified(who);
+        let known = self.ids.get(request.id()).copied();
+        let (slot, answer) = match known {
+            Some(slot) if !self.is_bound(slot, &request) => {
+                return Action::Respond(not_found(request.answer));
+            }
+            Some(slot) => (slot, request.answer),
+            None => match self.refusal(transport) {
+                Some(line) => return Action::Respond(request.answer.unavailable(line)),
+                None => self.open(Some(SessionId::new(request.id())), transport, request, now),
+            },
+        };
+        let stage = self.attach(slot, transport, grade, now);
+        let receiver = Receiver::new(transport, callback, stage);
+        let head = receive_head(transport, answer);
+        if transport.is_one_frame() {
+            Action::Poll { head, receiver }
+        } else {
+            Action::Stream { head, receiver }
+        }
+    }
+
+    /// A send request, before its body is read.
+    pub fn handle_send(
+        &mut self,
+        permit: SendPermit,
+        who: Option<Principal>,
+        now: Timestamp,
+    ) -> Action {
+        self.advance(now);
+        let permit = permit.identified(who);
+        let known = self.ids.get(permit.id()).copied();
+        let open = known.filter(|slot| self.is_bound(*slot, &permit.request));
+        let holding = open.and_then(|slot| self.sessions.get_mut(slot));
+        let (Some(slot), Some(holding)) = (open, holding) else {
+            return Action::Respond(not_found(permit.request.answer));
+        };
+        if !holding.session.takes_send_requests() {
+            return Action::Respond(not_found(permit.request.answer));
+        }
+        if std::mem::take(&mut holding.is_unconfirmed) {
+            self.unconfirmed -= 1;
+        }
+        Action::Collect {
+            session: SessionKey { shard: self.shard, slot },
+            max_bytes: self.service.settings().limits.message_bytes,
+            reply: SendReply::new(permit),
+        }
+    }
+
+    /// A WebSocket handshake: always a session of its own, whatever its id.
+    pub fn handle_websocket(
+        &mut self,
+        permit: WebsocketPermit,
+        who: Option<Principal>,
+        now: Timestamp,
+    ) -> Action {
+        let now = self.advance(now);
+        let WebsocketPermit { request, transport, handshake, grade } = permit.identified(who);
+        if let Some(line) = self.refusal(transport) {
+            return Action::Respond(request.answer.unavailable(line));
+        }
+        let (slot, answer) = self.open(None, transport, request, now);
+        let stage = self.attach(slot, transport, grade, now);
+        let receiver = Receiver::new(transport, None, stage);
+        Action::Upgrade { head: handshake.accept(answer), receiver }
+    }
+
+    /// Whether a request is from the client that opened the session.
+    fn is_bound(&self, slot: Slot, request: &Request) -> bool {
+        let rule = self.service.settings().binding;
+        self.sessions
+            .get(slot)
+            .is_some_and(|holding| holding.session.binding.admits(&request.binding, rule))
+    }
+
+    fn attach(
+        &mut self,
+        slot: Slot,
+        transport: Transport,
+        grade: Grade,
+        now: Timestamp,
+    ) -> Stage {
+        let Some(holding) = self.sessions.get_mut(slot) else { return Stage::Finished };
+        let stage = match holding.session.attach(transport, grade, now) {
+            Attach::Refused(reason) => Stage::Close(reason, None),
+            Attach::Attached(number) => {
+                if number > 1 && std::mem::take(&mut holding.is_unconfirmed) {
+                    self.unconfirmed -= 1;
+                }
+                let session = SessionKey { shard: self.shard, slot };
+                Stage::Frames(Attachment { session, number })
+            }
+        };
+        self.settle(slot);
+        stage
+    }
+
+    /// Why no session can be opened now, if so.
+    fn refusal(&mut self, transport: Transport) -> Option<&'static str> {
+        // A session whose opener holds no connection costs an attacker nothing to leave behind.
+        let leaves = transport.is_one_frame();
+        let line = if self.draining {
+            "Server going away\n"
+        } else if self.live >= self.quota.sessions
+            || (leaves && self.unconfirmed >= self.quota.unconfirmed_sessions)
+        {
+            "Too many sessions\n"
+        } else {
+            return None;
+        };
+        self.stats.refused += 1;
+        Some(line)
+    }
+
+    fn open(
+        &mut self,
+        id: Option<SessionId>,
+        transport: Transport,
+        request: Request,
+        now: Timestamp,
+    ) -> (Slot, Answer) {
+        let prefix = &self.service.settings().prefix;
+        let info = ConnectionInfo::new(request.head, request.client, prefix, transport);
+        let is_unconfirmed = transport.is_one_frame();
+        let slot = self.sessions.insert(Holding {
+            session: Session::new(transport, request.binding, info, now),
+            id: id.clone(),
+            scheduled: None,
+            tallied_bytes: 0,
+            is_live: true,
+            is_opened: false,
+            is_unconfirmed,
+            is_ready: false,
+        });
+        self.live += 1;
+        self.unconfirmed += usize::from(is_unconfirmed);
+        if let Some(id) = id {
+            self.ids.insert(id, slot);
+        }
+        (slot, request.answer)
+    }
+}
+
+/// The head of a receive request's response (PROTOCOL §4).
+fn receive_head(transport: Transport, mut answer: Answer) -> Response<()> {
+    if let Some(content_type) = transport.content_type() {
+        answer = answer.header(CONTENT_TYPE, content_type);
+    }
+    if transport == Transport::Jsonp {
+        answer = answer.header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    if !transport.is_one_frame() {
+        answer = answer.header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    }
+    answer.head(StatusCode::OK)
+}

@@ -1,0 +1,425 @@
+//! An endpoint: sessions, their expiry, and the limits among them (DESIGN §2).
+
+mod admit;
+pub(crate) mod ids;
+pub(crate) mod stats;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::BytesMut;
+use slotmap::SlotMap;
+
+use self::ids::{Seed, SessionId};
+use self::stats::{Stats, Window};
+use self::timers::{Entry, Timers};
+use crate::event::{ChunkId, Event, Gone, Refused, SendError, SessionKey, Slot, Transmit};
+use crate::limits::Quota;
+use crate::message::Message;
+use crate::receiver::{Receiver, Stage};
+use crate::report::Cause;
+use crate::service::Service;
+use crate::session::{Flags, Session};
+use crate::time::Timestamp;
+use crate::wire::close::CloseReason;
+
+/// All sessions of a service, or of a share of it: one plain value, a function of its inputs.
+///
+/// # Contract
+/// `handle_*` tells what happened out there; a plain verb is what the application wants; `poll_*`
+/// takes what is ready, and never blocks.
+///
+/// **After any call** — [`poll_transmit`](Self::poll_transmit) and [`recv`](Self::recv) included —
+/// drain [`poll_event`](Self::poll_event), transmit for the receivers whose sessions are named by
+/// [`Event::Transmit`], then read [`poll_timeout`](Self::poll_timeout) again. Nothing else changes
+/// what they return.
+///
+/// Time never runs backwards: an older `now` counts as the latest one seen. Application calls have
+/// no `now`; the latest one seen counts.
+#[derive(Debug)]
+pub struct Endpoint {
+    service: Service,
+    shard: u16,
+    quota: Quota,
+    now: Timestamp,
+    sessions: SlotMap<Slot, Holding>,
+    ids: HashMap<SessionId, Slot, Seed>,
+    timers: Timers,
+    /// Sessions with flags raised.
+    ready: VecDeque<Slot>,
+    /// Sessions that found the total of all queues full.
+    starved: VecDeque<Slot>,
+    /// Once the endpoint was told to shut down.
+    draining: bool,
+    unconfirmed: usize,
+    live: usize,
+    stats: Stats,
+    recent_in: Window,
+    recent_out: Window,
+}
+
+/// A session and what the endpoint has noted about it.
+#[derive(Debug)]
+struct Holding {
+    session: Session,
+    /// HTTP sessions have one.
+    id: Option<SessionId>,
+    /// The time of its live entry among the timers.
+    scheduled: Option<Timestamp>,
+    /// What of its queues is counted in the total.
+    tallied_bytes: usize,
+    /// It counts as live: not ended.
+    is_live: bool,
+    /// It counts as opened: the application was told.
+    is_opened: bool,
+    /// It counts as unconfirmed: only one request has named it.
+    is_unconfirmed: bool,
+    /// It is among the ready ones.
+    is_ready: bool,
+}
+
+impl Endpoint {
+    /// An endpoint without sessions. `shard` is its number among the endpoints of the service.
+    pub fn new(service: Service, shard: u16, quota: Quota, seed: Seed) -> Self {
+        Self {
+            service,
+            shard,
+            quota,
+            now: Timestamp::EPOCH,
+            sessions: SlotMap::with_key(),
+            ids: HashMap::with_hasher(seed),
+            timers: Timers::default(),
+            ready: VecDeque::new(),
+            starved: VecDeque::new(),
+            draining: false,
+            unconfirmed: 0,
+            live: 0,
+            stats: Stats::default(),
+            recent_in: Window::default(),
+            recent_out: Window::default(),
+        }
+    }
+
+    /// The service whose sessions these are.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// A WebSocket session's messages, or a send request's. All are taken and `batch` is empty, or
+    /// none.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] while the application lags: the messages stay in `batch`; try again after
+    /// [`Event::Resume`]. Otherwise the session is at its end.
+    pub fn handle_messages(
+        &mut self,
+        key: SessionKey,
+        batch: &mut Vec<Message>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let now = self.advance(now);
+        let total_full = self.stats.queued_bytes >= self.quota.total_bytes;
+        let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
+        let settings = self.service.settings();
+        let count = batch.len() as u64;
+        let taken = if total_full && !holding.session.is_closed() && count > 0 {
+            self.starved.push_back(key.slot);
+            Err(holding.session.busy(now))
+        } else {
+            holding.session.deliver(batch, settings, now)
+        };
+        if let Ok(taken) = taken {
+            self.stats.messages_in += taken;
+            self.stats.dropped += count - taken;
+            self.recent_in.count(taken, now);
+        }
+        self.settle(key.slot);
+        taken.map(|_| ())
+    }
+
+    /// Everything up to and including this chunk was written.
+    pub fn handle_written(&mut self, chunk: ChunkId, now: Timestamp) {
+        self.with(chunk.session, now, |session, service, now| {
+            session.written(chunk.seq, service.settings(), now);
+        });
+    }
+
+    /// This chunk was handed out and will never be written whole. Of several, tell the latest
+    /// first.
+    pub fn handle_lost(&mut self, chunk: ChunkId, now: Timestamp) {
+        self.with(chunk.session, now, |session, service, now| {
+            session.lost(chunk.seq, service.settings(), now);
+        });
+    }
+
+    /// A receiver ended before its `fin`. One that has finished, or is no longer its session's,
+    /// changes nothing.
+    pub fn handle_gone(&mut self, receiver: Receiver, why: Gone, now: Timestamp) {
+        let Some(attachment) = receiver.attachment() else { return };
+        self.with(attachment.session, now, |session, service, now| {
+            if session.is_attached(attachment.number) {
+                session.gone(why, service.settings(), now);
+            }
+        });
+    }
+
+    /// A WebSocket client answered a ping.
+    pub fn handle_pong(&mut self, key: SessionKey, now: Timestamp) {
+        self.with(key, now, |session, _, _| session.pong());
+    }
+
+    /// The application's handler panicked: the session closes with 1011.
+    pub fn handle_panic(&mut self, key: SessionKey, now: Timestamp) {
+        self.with(key, now, |session, service, now| {
+            let reason = CloseReason::INTERNAL_ERROR;
+            session.close(Cause::HandlerPanic, reason, service.settings(), now);
+        });
+    }
+
+    /// Time has passed. May be called at any time; only what is due happens.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let now = self.advance(now);
+        while let Some(entry) = self.timers.pop(now) {
+            let Some(holding) = self.sessions.get_mut(entry.slot) else { continue };
+            if holding.scheduled == Some(entry.at) {
+                holding.scheduled = None;
+                holding.session.handle_timeout(self.service.settings(), now);
+                self.settle(entry.slot);
+            }
+        }
+    }
+
+    /// Sends a message to the client, through whatever receiver it has now or next.
+    ///
+    /// # Errors
+    /// The message is given back if the queue is full, the session closed, or its transport
+    /// cannot carry bytes.
+    pub fn send(&mut self, key: SessionKey, message: Message) -> Result<(), SendError> {
+        let Some(holding) = self.sessions.get_mut(key.slot) else {
+            return Err(SendError::Closed(message));
+        };
+        let total = self.stats.queued_bytes.saturating_add(message.cost());
+        let sent = if total > self.quota.total_bytes && !holding.session.is_closed() {
+            self.starved.push_back(key.slot);
+            Err(holding.session.full(message))
+        } else {
+            holding.session.send(message, self.service.settings())
+        };
+        if sent.is_ok() {
+            self.stats.messages_out += 1;
+            self.recent_out.count(1, self.now);
+        }
+        self.settle(key.slot);
+        sent
+    }
+
+    /// Takes the client's next message. After `None`, wait for [`Event::Readable`].
+    pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
+        let holding = self.sessions.get_mut(key.slot)?;
+        let message = holding.session.recv(self.service.settings());
+        self.settle(key.slot);
+        message
+    }
+
+    /// Closes a session: what is queued is delivered first, then the close frame. Closing again
+    /// changes nothing.
+    pub fn close(&mut self, key: SessionKey, reason: CloseReason) {
+        self.with(key, self.now, |session, service, now| {
+            session.close(Cause::Application, reason, service.settings(), now);
+        });
+    }
+
+    /// Closes all sessions, and refuses new ones from now on.
+    pub fn shutdown(&mut self, reason: CloseReason) {
+        self.draining = true;
+        let slots: Vec<Slot> = self.sessions.keys().collect();
+        for slot in slots {
+            let key = SessionKey { shard: self.shard, slot };
+            self.with(key, self.now, |session, service, now| {
+                session.close(Cause::Shutdown, reason.clone(), service.settings(), now);
+            });
+        }
+    }
+
+    /// What became ready. Poll until `None` after any other call.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        loop {
+            let slot = *self.ready.front()?;
+            let key = SessionKey { shard: self.shard, slot };
+            let Some(holding) = self.sessions.get_mut(slot) else {
+                self.ready.pop_front();
+                continue;
+            };
+            let session = &mut holding.session;
+            match session.flags.take_first() {
+                Flags::OPENED => match session.info.take() {
+                    Some(info) => return Some(Event::Opened(key, *info)),
+                    None => continue,
+                },
+                Flags::READABLE => return Some(Event::Readable(key)),
+                Flags::WRITABLE => return Some(Event::Writable(key)),
+                Flags::TRANSMIT => return Some(Event::Transmit(key)),
+                Flags::RESUME => return Some(Event::Resume(key)),
+                Flags::CLOSED => match session.report.take() {
+                    Some(report) => return Some(Event::Closed(key, *report)),
+                    None => continue,
+                },
+                _ => {
+                    holding.is_ready = false;
+                    self.ready.pop_front();
+                    self.settle(slot);
+                }
+            }
+        }
+    }
+
+    /// The next frame for a receiver, appended to `buf`: one a call. `None` until
+    /// [`Event::Transmit`] names its session.
+    pub fn poll_transmit(&mut self, receiver: &mut Receiver, buf: &mut BytesMut) -> Option<Transmit> {
+        if let Some(transmit) = receiver.transmit_alone(buf) {
+            return Some(self.counted(transmit));
+        }
+        let attachment = receiver.attachment()?;
+        let key = attachment.session;
+        let holding = self.sessions.get_mut(key.slot);
+        let transmit = match holding {
+            Some(holding) if holding.session.is_attached(attachment.number) => {
+                let settings = self.service.settings();
+                holding.session.transmit(key, receiver, buf, settings, self.now)
+            }
+            // Its session ended without it.
+            holding => {
+                let reason = holding.map(|holding| holding.session.close_reason());
+                receiver.stage = Stage::Close(reason.unwrap_or(CloseReason::INTERRUPTED), None);
+                receiver.transmit_alone(buf)
+            }
+        };
+        self.settle(key.slot);
+        transmit.map(|transmit| self.counted(transmit))
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called. It may turn out that nothing
+    /// was due.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Counts, as of the latest time seen.
+    pub fn stats(&mut self) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.recent_in = self.recent_in.sum(self.now);
+        stats.recent_out = self.recent_out.sum(self.now);
+        stats
+    }
+
+    /// Whether no session is left, ended ones included.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Sessions that have not ended.
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
+    fn counted(&mut self, transmit: Transmit) -> Transmit {
+        self.stats.frames_out += u64::from(transmit.chunk.is_some());
+        transmit
+    }
+
+    fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn with(
+        &mut self,
+        key: SessionKey,
+        now: Timestamp,
+        change: impl FnOnce(&mut Session, &Service, Timestamp),
+    ) {
+        let now = self.advance(now);
+        if let Some(holding) = self.sessions.get_mut(key.slot) {
+            change(&mut holding.session, &self.service, now);
+            self.settle(key.slot);
+        }
+    }
+
+    /// Follows up on a change of a session: the one place that keeps tables, counts and timers in
+    /// step with it.
+    fn settle(&mut self, slot: Slot) {
+        let Some(holding) = self.sessions.get_mut(slot) else { return };
+        let session = &holding.session;
+        let queued = session.queued_bytes();
+        self.stats.queued_bytes += queued;
+        self.stats.queued_bytes -= holding.tallied_bytes;
+        let freed = queued < holding.tallied_bytes;
+        holding.tallied_bytes = queued;
+        if session.flags != Flags::default() && !holding.is_ready {
+            holding.is_ready = true;
+            self.ready.push_back(slot);
+        }
+        if !holding.is_opened && session.is_opened() {
+            holding.is_opened = true;
+            self.stats.session_opened(session.transport);
+        }
+        if session.is_closed() {
+            self.settle_closed(slot);
+        }
+        self.schedule(slot);
+        if freed && !self.starved.is_empty() {
+            self.feed();
+        }
+    }
+
+    fn settle_closed(&mut self, slot: Slot) {
+        let Some(holding) = self.sessions.get_mut(slot) else { return };
+        if std::mem::take(&mut holding.is_live) {
+            self.live -= 1;
+            if holding.is_opened
+                && let Some(cause) = holding.session.closed_by()
+            {
+                self.stats.session_closed(holding.session.transport, cause);
+            }
+        }
+        if std::mem::take(&mut holding.is_unconfirmed) {
+            self.unconfirmed -= 1;
+        }
+        let is_over = holding.session.flags.is_empty();
+        let is_due = holding.session.is_forgotten(self.now);
+        let remembered = self.sessions.len() - self.live;
+        if is_over
+            && (is_due || remembered > self.quota.tombstones)
+            && let Some(holding) = self.sessions.remove(slot)
+            && let Some(id) = holding.id
+        {
+            self.ids.remove(&id);
+        }
+    }
+
+    /// Makes sure that the session is looked at when its deadline comes.
+    fn schedule(&mut self, slot: Slot) {
+        let Some(holding) = self.sessions.get_mut(slot) else { return };
+        let Some(at) = holding.session.deadline(self.service.settings()) else { return };
+        if holding.scheduled.is_none_or(|scheduled| at < scheduled) {
+            holding.scheduled = Some(at);
+            let sessions = &self.sessions;
+            self.timers.push(Entry { at, slot }, sessions.len(), |entry| {
+                sessions.get(entry.slot).is_some_and(|h| h.scheduled == Some(entry.at))
+            });
+        }
+    }
+
+    /// Lets those try again that found the total full.
+    fn feed(&mut self) {
+        if self.stats.queued_bytes >= self.quota.total_bytes {
+            return;
+        }
+        for slot in std::mem::take(&mut self.starved) {
+            if let Some(holding) = self.sessions.get_mut(slot) {
+                holding.session.retry(self.service.settings());
+                self.settle(slot);
+            }
+        }
+    }
+}

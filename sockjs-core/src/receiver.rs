@@ -1,0 +1,115 @@
+//! Receivers: responses and WebSockets that take a session's frames.
+
+use std::fmt;
+
+use bytes::BytesMut;
+
+use crate::event::{ChunkId, FrameKind, SessionKey, Transmit};
+use crate::wire::callback::Callback;
+use crate::wire::close::CloseReason;
+use crate::wire::frame;
+use crate::wire::transport::Transport;
+
+/// One response or WebSocket that takes frames, to be passed to
+/// [`Endpoint::poll_transmit`](crate::Endpoint::poll_transmit) until a transmit says `fin`.
+///
+/// A value without a `Drop` of its own: whoever holds one must tell
+/// [`Endpoint::handle_gone`](crate::Endpoint::handle_gone) if its connection ends before `fin`.
+#[must_use = "a receiver must be transmitted for, or reported as gone"]
+pub struct Receiver {
+    pub(crate) transport: Transport,
+    callback: Option<Callback>,
+    /// Whether the prelude is still to come, before the stage.
+    prelude: bool,
+    pub(crate) stage: Stage,
+}
+
+/// What a receiver transmits next.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Its session's frames, while it is the attachment of that number.
+    Frames(Attachment),
+    /// The close frame, then the end. Needs no session: so go refused receivers too.
+    Close(CloseReason, Option<ChunkId>),
+    /// The WebSocket close after the close frame.
+    WebsocketClose(CloseReason, Option<ChunkId>),
+    Finished,
+}
+
+/// Which receiver of which session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attachment {
+    pub(crate) session: SessionKey,
+    pub(crate) number: u32,
+}
+
+impl Receiver {
+    pub(crate) fn new(transport: Transport, callback: Option<Callback>, stage: Stage) -> Self {
+        Self { transport, callback, prelude: transport.has_prelude(), stage }
+    }
+
+    /// The session whose frames come here; `None` for a receiver that was refused or has ended.
+    pub fn session(&self) -> Option<SessionKey> {
+        self.attachment().map(|attachment| attachment.session)
+    }
+
+    /// How frames are wrapped for this receiver.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Whether the last transmit said `fin`.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.stage, Stage::Finished)
+    }
+
+    pub(crate) fn attachment(&self) -> Option<Attachment> {
+        match &self.stage {
+            Stage::Frames(attachment) => Some(*attachment),
+            _ => None,
+        }
+    }
+
+    /// Transmits what needs no session: the prelude, the close, nothing more.
+    pub(crate) fn transmit_alone(&mut self, buf: &mut BytesMut) -> Option<Transmit> {
+        if std::mem::take(&mut self.prelude) {
+            self.transport.write_prelude(self.callback.as_ref(), buf);
+            return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false });
+        }
+        match std::mem::replace(&mut self.stage, Stage::Finished) {
+            Stage::Close(reason, chunk) if self.transport == Transport::RawWebsocket => {
+                Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true })
+            }
+            Stage::Close(reason, chunk) => {
+                self.wrap(buf, |out| frame::write_close(&reason, out));
+                if self.transport.is_websocket() {
+                    self.stage = Stage::WebsocketClose(reason, chunk);
+                    return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false });
+                }
+                Some(Transmit { chunk, frame: FrameKind::Text, fin: true })
+            }
+            Stage::WebsocketClose(reason, chunk) => {
+                Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true })
+            }
+            frames @ Stage::Frames(_) => {
+                self.stage = frames;
+                None
+            }
+            Stage::Finished => None,
+        }
+    }
+
+    /// Appends a frame in this transport's wrapping.
+    pub(crate) fn wrap(&self, buf: &mut BytesMut, write_frame: impl FnOnce(&mut BytesMut)) {
+        self.transport.wrap(self.callback.as_ref(), buf, write_frame);
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("transport", &self.transport)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}

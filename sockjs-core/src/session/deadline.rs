@@ -1,0 +1,109 @@
+//! When a session must be looked at again, and what happens then (DESIGN §2, *Deadlines*).
+//!
+//! Deadlines are computed from the state, never stored: what moves a deadline is the state itself,
+//! so no traffic can forget to re-arm one. A due deadline is always cleared by its effect
+//! (invariant 8).
+
+use std::time::Duration;
+
+use super::*;
+
+/// The longest a jsonp poll may wait: clients give a poll up after 35 s (PROTOCOL §5 rule 8).
+const JSONP_HEARTBEAT_DELAY: Duration = Duration::from_secs(30);
+
+/// Why a session must be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// The attached receiver was idle.
+    Heartbeat,
+    /// A ping was not answered.
+    Pong,
+    /// No receiver came.
+    Expiry,
+    /// What was handed is not written.
+    Stall,
+    /// A send request waits for the application.
+    Patience,
+    /// The ended session's id is to be forgotten.
+    Forget,
+}
+
+impl Session {
+    /// The earliest deadline.
+    pub(crate) fn deadline(&self, settings: &Settings) -> Option<Timestamp> {
+        self.deadlines(settings).into_iter().flatten().map(|(at, _)| at).min()
+    }
+
+    /// Does whatever is due. A call too early does nothing.
+    pub(crate) fn handle_timeout(&mut self, settings: &Settings, now: Timestamp) {
+        let due = self.deadlines(settings);
+        for (_, due) in due.into_iter().flatten().filter(|(at, _)| *at <= now) {
+            match due {
+                Due::Heartbeat => self.heartbeat(settings),
+                Due::Pong => {
+                    if let Link::Attached(attached) = &mut self.link {
+                        attached.pinged = None;
+                    }
+                    self.close(Cause::Heartbeat, CloseReason::NO_HEARTBEAT, settings, now);
+                }
+                Due::Expiry => {
+                    self.abort(Cause::Expired, CloseReason::INTERRUPTED, settings, now);
+                }
+                Due::Stall => {
+                    self.abort(Cause::SlowConsumer, CloseReason::SLOW_CONSUMER, settings, now);
+                }
+                Due::Patience => {
+                    self.resume();
+                    self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
+                }
+                // The endpoint forgets it.
+                Due::Forget => {}
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, settings: &Settings) {
+        if let Link::Attached(attached) = &mut self.link {
+            let raw = attached.transport == Transport::RawWebsocket;
+            attached.heartbeat_due = !raw;
+            attached.ping_due = raw;
+        }
+        self.wake_receiver(settings);
+    }
+
+    fn deadlines(&self, settings: &Settings) -> [Option<(Timestamp, Due)>; 4] {
+        if let Phase::Closed { until, .. } = self.phase {
+            return [Some((until, Due::Forget)), None, None, None];
+        }
+        let limits = &settings.limits;
+        let stalled = self.outbox.stalled_since();
+        let stall = stalled.map(|since| (since + limits.write_stall, Due::Stall));
+        let patience = self.waits.batch.flatten();
+        let patience = patience.map(|since| (since + limits.send_patience, Due::Patience));
+        match &self.link {
+            // While the last response is still on its way its receiver has not left.
+            Link::Detached { .. } if stall.is_some() => [stall, patience, None, None],
+            Link::Detached { since } => {
+                let left = self.outbox.progress().max(*since);
+                [Some((left + settings.disconnect_delay, Due::Expiry)), patience, None, None]
+            }
+            Link::Attached(attached) => {
+                let pong = attached.pinged.map(|(at, _)| (at + limits.pong_deadline, Due::Pong));
+                [attached.heartbeat(settings), pong, stall, patience]
+            }
+        }
+    }
+}
+
+impl Attached {
+    fn heartbeat(&self, settings: &Settings) -> Option<(Timestamp, Due)> {
+        if self.heartbeat_due || self.ping_due {
+            return None;
+        }
+        let mut delay = settings.heartbeat_delay;
+        if self.transport == Transport::Jsonp {
+            delay = Some(delay.unwrap_or(Duration::MAX).min(JSONP_HEARTBEAT_DELAY));
+        }
+        delay.map(|delay| (self.active + delay, Due::Heartbeat))
+    }
+}

@@ -1,0 +1,284 @@
+//! Messages on their way to the client, and the account of them (DESIGN §3, invariants 1 and 2).
+//!
+//! ```text
+//!  accepted ──► waiting ──hand──► in flight ──written──► gone from here; counted
+//!                                     │ lost
+//!                                     └────────────────► unsent, if the last; else uncertain
+//! ```
+//!
+//! A message stays in the queue until its chunk is written, so that it can still be reported as
+//! unsent if the chunk is lost.
+
+use std::collections::VecDeque;
+
+use crate::message::Message;
+use crate::time::Timestamp;
+
+/// The queue towards the client with its watermarks: handed, written, confirmed.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Those in flight first, then those that wait.
+    queue: VecDeque<Message>,
+    in_flight: VecDeque<Chunk>,
+    /// Messages at the front of `queue` that are in flight.
+    in_flight_messages: usize,
+    in_flight_bytes: usize,
+    /// Cost of `queue`.
+    bytes: usize,
+    next_seq: u64,
+    accepted: u64,
+    written: u64,
+    confirmed: u64,
+    /// So many messages count as confirmed once they are written.
+    confirm_goal: u64,
+    /// The last time that a chunk was written, or that one was handed while none was in flight.
+    progress: Timestamp,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    seq: u64,
+    messages: usize,
+    bytes: usize,
+}
+
+/// What an outbox amounts to when its session ends.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) accepted: u64,
+    pub(crate) written: u64,
+    pub(crate) confirmed: u64,
+    pub(crate) unsent: Vec<Message>,
+}
+
+impl Outbox {
+    /// Accepts a message.
+    pub(crate) fn push(&mut self, message: Message) {
+        self.bytes += message.cost();
+        self.accepted += 1;
+        self.queue.push_back(message);
+    }
+
+    /// Cost of everything held here, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a message of that cost fits. One always fits an empty queue.
+    pub(crate) fn has_room(&self, cost: usize, limit: usize) -> bool {
+        self.queue.is_empty() || self.bytes.saturating_add(cost) <= limit
+    }
+
+    /// Whether messages wait to be handed.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.queue.len() > self.in_flight_messages
+    }
+
+    /// Whether the window lets another chunk be handed: one always is if none is in flight.
+    pub(crate) fn has_window(&self, window_bytes: usize) -> bool {
+        self.in_flight.is_empty() || self.in_flight_bytes < window_bytes
+    }
+
+    /// Whether chunks were handed and neither written nor lost.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// The waiting messages, first first.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Message> {
+        self.queue.range(self.in_flight_messages..)
+    }
+
+    /// How many waiting messages go into one frame: all that fit `limit_bytes` of it, and at least
+    /// one.
+    pub(crate) fn frame_len(&self, limit_bytes: usize) -> usize {
+        const FRAME_BYTES: usize = "a[]".len();
+        let mut bytes = FRAME_BYTES;
+        let fitting = self.waiting().take_while(|message| {
+            bytes += message.json_len() + 1;
+            bytes <= limit_bytes + 1 // the last message has no comma behind it
+        });
+        fitting.count().max(1)
+    }
+
+    /// Hands the first `messages` waiting ones out in a chunk of `bytes`. Returns its number.
+    pub(crate) fn hand(&mut self, messages: usize, bytes: usize, now: Timestamp) -> u64 {
+        if self.in_flight.is_empty() {
+            self.progress = now;
+        }
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.in_flight_messages += messages;
+        self.in_flight_bytes += bytes;
+        self.in_flight.push_back(Chunk { seq, messages, bytes });
+        seq
+    }
+
+    /// All chunks up to and including `seq` were written.
+    pub(crate) fn written(&mut self, seq: u64, now: Timestamp) {
+        while self.in_flight.front().is_some_and(|chunk| chunk.seq <= seq)
+            && let Some(chunk) = self.in_flight.pop_front()
+        {
+            for message in self.queue.drain(..chunk.messages) {
+                self.bytes -= message.cost();
+            }
+            self.in_flight_messages -= chunk.messages;
+            self.in_flight_bytes -= chunk.bytes;
+            self.written += chunk.messages as u64;
+            self.progress = now;
+        }
+        self.confirmed = self.confirmed.max(self.written.min(self.confirm_goal));
+        self.give_back_memory();
+    }
+
+    /// The chunk was handed and will never be written whole. Says whether it was in flight.
+    ///
+    /// A client can act on no part of the last chunk then, so its messages count as unsent again.
+    /// Chunks before it may have arrived.
+    pub(crate) fn lost(&mut self, seq: u64) -> bool {
+        let known = self.in_flight.iter().any(|chunk| chunk.seq == seq);
+        if self.in_flight.back().is_some_and(|chunk| chunk.seq == seq)
+            && let Some(last) = self.in_flight.pop_back()
+        {
+            self.in_flight_messages -= last.messages;
+            self.in_flight_bytes -= last.bytes;
+        }
+        known
+    }
+
+    /// Messages handed so far.
+    pub(crate) fn handed(&self) -> u64 {
+        self.written + self.in_flight_messages as u64
+    }
+
+    /// The client showed that it got the first `handed` messages; those of them that are not
+    /// written yet count when they are.
+    pub(crate) fn confirm(&mut self, handed: u64) {
+        self.confirm_goal = self.confirm_goal.max(handed);
+        self.confirmed = self.confirmed.max(self.written.min(self.confirm_goal));
+    }
+
+    /// When something in flight last moved; `None` if nothing is in flight.
+    pub(crate) fn stalled_since(&self) -> Option<Timestamp> {
+        (!self.in_flight.is_empty()).then_some(self.progress)
+    }
+
+    /// The last time that something moved.
+    pub(crate) fn progress(&self) -> Timestamp {
+        self.progress
+    }
+
+    /// Ends the queue.
+    pub(crate) fn close(&mut self) -> Account {
+        let mut queue = std::mem::take(&mut self.queue);
+        let account = Account {
+            accepted: self.accepted,
+            written: self.written,
+            confirmed: self.confirmed,
+            unsent: queue.drain(self.in_flight_messages..).collect(),
+        };
+        *self = Self::default();
+        account
+    }
+
+    /// A session that once had a long queue shall not hold its memory while idle.
+    fn give_back_memory(&mut self) {
+        const KEPT: usize = 64;
+        if self.queue.is_empty() && self.queue.capacity() > KEPT {
+            self.queue = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::EPOCH;
+
+    fn outbox(messages: usize) -> Outbox {
+        let mut outbox = Outbox::default();
+        (0..messages).for_each(|n| outbox.push(Message::text(n.to_string())));
+        outbox
+    }
+
+    #[test]
+    fn written_is_cumulative() {
+        let mut outbox = outbox(3);
+        outbox.hand(1, 10, NOW);
+        let second = outbox.hand(1, 10, NOW);
+        outbox.written(second, NOW);
+        assert!(!outbox.is_in_flight() && outbox.is_waiting());
+        let account = outbox.close();
+        assert_eq!((account.accepted, account.written, account.confirmed), (3, 2, 0));
+        assert_eq!(account.unsent, [Message::text("2")]);
+    }
+
+    #[test]
+    fn a_confirmation_waits_for_what_is_in_flight() {
+        let mut outbox = outbox(2);
+        let seq = outbox.hand(2, 10, NOW);
+        outbox.confirm(outbox.handed());
+        assert_eq!(outbox.confirmed, 0);
+        outbox.written(seq, NOW);
+        assert_eq!(outbox.confirmed, 2);
+    }
+
+    #[test]
+    fn only_the_last_chunk_becomes_unsent() {
+        let mut outbox = outbox(3);
+        let first = outbox.hand(1, 10, NOW);
+        let last = outbox.hand(1, 10, NOW);
+        assert!(outbox.lost(last));
+        assert!(outbox.lost(first));
+        assert!(!outbox.lost(first));
+        assert_eq!(outbox.close().unsent.len(), 3);
+
+        let mut outbox = super::tests::outbox(3);
+        let first = outbox.hand(1, 10, NOW);
+        outbox.hand(1, 10, NOW);
+        assert!(outbox.lost(first));
+        assert_eq!(outbox.close().unsent.len(), 1);
+    }
+
+    #[test]
+    fn frames_are_cut_at_the_limit_but_hold_one_message() {
+        let outbox = outbox(10); // each `"n"` and a comma: 4 bytes; `a[]`: 3
+        assert_eq!(outbox.frame_len(1), 1);
+        assert_eq!(outbox.frame_len(3 + 4 + 3), 2);
+        assert_eq!(outbox.frame_len(3 + 4 + 2), 1);
+        assert_eq!(outbox.frame_len(usize::MAX - 1), 10);
+    }
+
+    proptest! {
+        #[test]
+        fn accounts_are_exact(ops in prop::collection::vec((0u8..5, 1usize..4), 0..60)) {
+            let mut outbox = Outbox::default();
+            let (mut pushed, mut handed) = (0u64, Vec::new());
+            for (op, n) in ops {
+                match op {
+                    0 => { outbox.push(Message::text(pushed.to_string())); pushed += 1; }
+                    1 => {
+                        let n = n.min(outbox.waiting().count());
+                        if n > 0 { handed.push(outbox.hand(n, n, NOW)); }
+                    }
+                    2 => if let Some(seq) = handed.get(n) { outbox.written(*seq, NOW) },
+                    3 => outbox.confirm(outbox.handed()),
+                    _ => if let Some(seq) = handed.last() { outbox.lost(*seq); },
+                }
+                let cost: usize = outbox.queue.iter().map(Message::cost).sum();
+                prop_assert_eq!(outbox.bytes(), cost);
+                prop_assert!(outbox.confirmed <= outbox.written && outbox.written <= pushed);
+            }
+            let account = outbox.close();
+            prop_assert_eq!(account.accepted, pushed);
+            prop_assert!(account.written + account.unsent.len() as u64 <= pushed);
+            let first = pushed - account.unsent.len() as u64;
+            for (n, message) in (first..).zip(&account.unsent) {
+                prop_assert_eq!(message.as_text(), Some(n.to_string().as_str()));
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the attached receiver gets next (PROTOCOL §5 rules 1, 3, 5, 8).
+
+use super::*;
+use crate::event::{ChunkId, FrameKind, SessionKey, Transmit};
+use crate::receiver::{Receiver, Stage};
+use crate::wire::frame;
+
+impl Session {
+    /// The next frame for the attached receiver, or `None` until the flag `TRANSMIT` is raised.
+    pub(crate) fn transmit(
+        &mut self,
+        key: SessionKey,
+        receiver: &mut Receiver,
+        buf: &mut BytesMut,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Option<Transmit> {
+        let start = buf.len();
+        let transport = receiver.transport;
+        let (messages, kind) = match self.next(settings) {
+            Next::Nothing => {
+                self.waits.receiver = true;
+                return None;
+            }
+            Next::Open => {
+                self.phase = Phase::Open;
+                self.is_opened = true;
+                self.waits.reader = self.inbox.is_empty();
+                self.flags.raise(Flags::OPENED);
+                if transport == Transport::RawWebsocket {
+                    return self.transmit(key, receiver, buf, settings, now);
+                }
+                receiver.wrap(buf, frame::write_open);
+                (0, FrameKind::Text)
+            }
+            Next::Messages if transport == Transport::RawWebsocket => {
+                (1, self.write_raw(buf))
+            }
+            Next::Messages => {
+                let count = self.outbox.frame_len(settings.limits.window_bytes);
+                let messages = self.outbox.waiting().take(count);
+                receiver.wrap(buf, |out| frame::write_messages(messages, out));
+                (count, FrameKind::Text)
+            }
+            Next::Heartbeat => {
+                receiver.wrap(buf, frame::write_heartbeat);
+                (0, FrameKind::Text)
+            }
+            Next::Ping => (0, FrameKind::Ping),
+            Next::Close => return self.hand_close(key, receiver, buf, now),
+        };
+        let bytes = buf.len() - start;
+        let seq = self.outbox.hand(messages, bytes, now);
+        let fin = self.after_frame(&kind, bytes, settings, now);
+        if fin {
+            receiver.stage = Stage::Finished;
+        }
+        Some(Transmit { chunk: Some(ChunkId { session: key, seq }), frame: kind, fin })
+    }
+
+    /// Whether [`transmit`](Self::transmit) has something.
+    pub(super) fn has_output(&self, settings: &Settings) -> bool {
+        !matches!(self.next(settings), Next::Nothing)
+    }
+
+    fn next(&self, settings: &Settings) -> Next {
+        let Link::Attached(attached) = &self.link else { return Next::Nothing };
+        if !self.outbox.has_window(settings.limits.window_bytes) {
+            return Next::Nothing;
+        }
+        match &self.phase {
+            Phase::Opening => Next::Open,
+            _ if self.outbox.is_waiting() => Next::Messages,
+            Phase::Closing { .. } => Next::Close,
+            _ if attached.heartbeat_due => Next::Heartbeat,
+            _ if attached.ping_due => Next::Ping,
+            _ => Next::Nothing,
+        }
+    }
+
+    /// The first waiting message, as it is.
+    fn write_raw(&self, buf: &mut BytesMut) -> FrameKind {
+        let Some(message) = self.outbox.waiting().next() else { return FrameKind::Text };
+        buf.extend_from_slice(message.as_bytes());
+        if message.is_binary() { FrameKind::Binary } else { FrameKind::Text }
+    }
+
+    /// Hands the close over to the receiver, which transmits it alone, and frees its slot in the
+    /// same step.
+    fn hand_close(
+        &mut self,
+        key: SessionKey,
+        receiver: &mut Receiver,
+        buf: &mut BytesMut,
+        now: Timestamp,
+    ) -> Option<Transmit> {
+        let Phase::Closing { reason, handed, .. } = &mut self.phase else { return None };
+        *handed = true;
+        let reason = reason.clone();
+        let seq = self.outbox.hand(0, 0, now);
+        self.link = Link::Detached { since: now };
+        receiver.stage = Stage::Close(reason, Some(ChunkId { session: key, seq }));
+        receiver.transmit_alone(buf)
+    }
+
+    /// Notes that a frame was handed; says whether it ends the response, which frees the slot
+    /// before the last byte can leave (rule 4).
+    fn after_frame(
+        &mut self,
+        kind: &FrameKind,
+        bytes: usize,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> bool {
+        let handed = self.outbox.handed();
+        let Link::Attached(attached) = &mut self.link else { return false };
+        attached.active = now;
+        attached.frame_bytes = attached.frame_bytes.saturating_add(bytes);
+        attached.ping_due = attached.heartbeat_due && attached.transport.is_websocket();
+        attached.heartbeat_due = false;
+        if *kind == FrameKind::Ping {
+            attached.ping_due = false;
+            attached.pinged.get_or_insert((now, handed));
+        }
+        let full = attached.frame_bytes >= settings.response_limit;
+        let fin = attached.transport.is_one_frame()
+            || (full && !attached.transport.is_websocket());
+        if fin {
+            self.link = Link::Detached { since: now };
+        }
+        fin
+    }
+}
+
+/// What comes next for a receiver.
+enum Next {
+    Nothing,
+    Open,
+    Messages,
+    Close,
+    Heartbeat,
+    Ping,
+}
