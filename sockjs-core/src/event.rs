@@ -29,6 +29,12 @@ impl SessionKey {
     pub fn shard(self) -> u16 {
         self.shard
     }
+
+    /// A small number that no other session of the endpoint has at the same time: for tables beside
+    /// it. Later sessions use it again.
+    pub fn index(self) -> usize {
+        (slotmap::Key::data(&self.slot).as_ffi() & u64::from(u32::MAX)) as usize
+    }
 }
 
 impl fmt::Debug for SessionKey {

@@ -140,14 +140,6 @@ impl Message {
         self.len().max(json) + MESSAGE_OVERHEAD_BYTES
     }
 
-    /// Length of the JSON form, or an estimate of it before [`encode`](Self::encode).
-    pub(crate) fn json_len(&self) -> usize {
-        match &self.0 {
-            Content::Text { json: Json::Quoted(quoted), .. } => quoted.len(),
-            _ => self.len() + 2,
-        }
-    }
-
     /// Appends the JSON form. A binary message has none and appends an empty string; the endpoint
     /// refuses it before it can come here.
     pub(crate) fn write_json(&self, out: &mut BytesMut) {

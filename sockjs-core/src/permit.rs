@@ -52,7 +52,6 @@ pub struct WebsocketPermit {
     pub(crate) request: Request,
     pub(crate) transport: Transport,
     pub(crate) handshake: Handshake,
-    pub(crate) grade: Grade,
 }
 
 macro_rules! permit {

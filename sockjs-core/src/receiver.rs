@@ -70,6 +70,14 @@ impl Receiver {
         }
     }
 
+    /// The chunk that its close still has to carry.
+    pub(crate) fn last_chunk(&self) -> Option<ChunkId> {
+        match &self.stage {
+            Stage::Close(_, chunk) | Stage::WebsocketClose(_, chunk) => *chunk,
+            Stage::Frames(_) | Stage::Finished => None,
+        }
+    }
+
     /// Transmits what needs no session: the prelude, the close, nothing more.
     pub(crate) fn transmit_alone(&mut self, buf: &mut BytesMut) -> Option<Transmit> {
         if std::mem::take(&mut self.prelude) {

@@ -103,16 +103,16 @@ impl Service {
         now: Timestamp,
     ) -> Route {
         let settings = self.settings();
-        if !settings.origins.admits(&head, settings.admit_anonymous) {
-            return Route::Respond(
-                Answer::default().text(StatusCode::FORBIDDEN, "Origin not allowed\n"),
-            );
-        }
         let rest = path::below(&settings.prefix, head.uri.path());
+        let answer = answer_below(rest);
+        if !settings.origins.admits(&head, settings.admit_anonymous) {
+            let refusal = answer.text(StatusCode::FORBIDDEN, "Origin not allowed\n");
+            return Route::Respond(refusal);
+        }
+        let answer = self.with_cookie(answer, rest, &head);
         let Some(resource) = rest.and_then(Resource::parse) else {
-            return Route::Respond(not_found(Answer::default()));
+            return Route::Respond(not_found(answer));
         };
-        let answer = self.answer(resource, &head);
         if !resource.is_offered(settings.transports) {
             return Route::Respond(not_found(answer.cors(resource, &head.headers)));
         }
@@ -151,17 +151,17 @@ impl Service {
     /// The answer to any request while the server drains: clients may try again elsewhere.
     pub fn unavailable(&self, head: &request::Parts) -> Response<Bytes> {
         let rest = path::below(&self.settings().prefix, head.uri.path());
+        let answer = self.with_cookie(answer_below(rest), rest, head);
         let answer = match rest.and_then(Resource::parse) {
-            Some(resource) => self.answer(resource, head).cors(resource, &head.headers),
-            None => Answer::default(),
+            Some(resource) => answer.cors(resource, &head.headers),
+            None => answer,
         };
         answer.unavailable("Server going away\n")
     }
 
-    /// The headers that every answer for a resource has, CORS apart.
-    fn answer(&self, resource: Resource, head: &request::Parts) -> Answer {
-        let answer = Answer::of(resource);
-        if !resource.is_of_session() || head.method == Method::OPTIONS {
+    /// The service's cookie goes with every answer under a session's path but those to `OPTIONS`.
+    fn with_cookie(&self, answer: Answer, rest: Option<&str>, head: &request::Parts) -> Answer {
+        if !rest.is_some_and(path::is_of_session) || head.method == Method::OPTIONS {
             return answer;
         }
         match &self.settings().cookie {
@@ -219,8 +219,7 @@ impl Service {
                     framed => Resource::Receive(framed),
                 };
                 let request = self.request(resource, head, peer, answer);
-                let grade = peer.grade;
-                Route::Websocket(Box::new(WebsocketPermit { request, transport, handshake, grade }))
+                Route::Websocket(Box::new(WebsocketPermit { request, transport, handshake }))
             }
             Err(refusal) => Route::Respond(refusal.respond(answer)),
         }
@@ -236,8 +235,16 @@ impl Service {
         let settings = self.settings();
         let client = peer.address.map(|peer| settings.proxies.client(peer.ip(), &head.headers));
         let binding = Binding::of(&head.headers, client, settings.binding);
-        let id = if resource.is_of_session() { path::session_id(head.uri.path()) } else { 0..0 };
+        let id = if resource.names_session() { path::session_id(head.uri.path()) } else { 0..0 };
         Request { head, id, client, binding, answer }
+    }
+}
+
+/// An answer with the caching headers of its path, known or not.
+fn answer_below(rest: Option<&str>) -> Answer {
+    match rest {
+        Some(rest) if rest == "/info" || path::is_of_session(rest) => Answer::uncached(),
+        _ => Answer::default(),
     }
 }
 

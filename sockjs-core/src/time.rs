@@ -17,6 +17,9 @@ impl Timestamp {
     /// The start of the Unix epoch.
     pub const EPOCH: Self = Self(0);
 
+    /// The end of time: what lies there never comes.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// The timestamp `micros` microseconds after the Unix epoch.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)

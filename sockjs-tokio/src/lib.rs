@@ -1,2 +1,41 @@
-//! x
+//! A SockJS server for tokio: by itself, in hyper, or in axum.
+//!
+//! ```no_run
+//! use sockjs_tokio::SockJs;
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let echo = SockJs::builder("/echo").build(|mut session| async move {
+//!     while let Some(message) = session.recv().await {
+//!         if session.send(message).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//! });
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
+//! sockjs_tokio::serve(listener, echo).await
+//! # }
+//! ```
+//!
+//! [`SockJs`] is a tower service, so a router can hold it beside other routes. Served by
+//! [`serve`], here or within a router, sessions know what was flushed to their client's socket and
+//! notice at once that it left; under another server they work just as well, with what that server
+//! tells.
 #![forbid(unsafe_code)]
+
+mod runtime;
+mod serve;
+
+pub use runtime::Tokio;
+pub use serve::{Serve, serve};
+pub use sockjs_driver::{
+    BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
+    ConnectionInfo, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal, Reached, Report,
+    SendError, Session, SessionHandle, Stats, Transport, TrustedProxies, broadcast,
+};
+
+/// A SockJS service on tokio.
+pub type SockJs = sockjs_driver::SockJs<Tokio>;
+/// Describes a service; see [`SockJs::builder`](sockjs_driver::SockJs::builder).
+pub type Builder = sockjs_driver::Builder<Tokio>;
+/// Several services in one server.
+pub type Services = sockjs_driver::Services<Tokio>;

@@ -26,5 +26,6 @@ if [[ -z "${SOCKJS_URL:-}" ]]; then
   fi
 fi
 
-# A file is a process with a server, pages and browser of its own, and most of its tests wait more than they compute.
-exec node --test --test-reporter=spec --test-concurrency=3 "$@"
+# A file is a process with a server and browser of its own, and runs its tests side by side: two such files at once only
+# compete for the processors.
+exec node --test --test-reporter=spec --test-concurrency=1 "$@"

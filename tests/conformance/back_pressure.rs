@@ -1,8 +1,9 @@
 //! PROTOCOL.md §6: an application that lags.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use sockjs_tests::client::{Request, Transport, json_array};
+use sockjs_tests::client::{Frame, Opcode, Request, Transport, json_array};
 
 use super::support::{expect_cors, server};
 
@@ -33,6 +34,19 @@ fn a_full_inbox_delays_then_ends_the_session() {
         assert!(frame.starts_with("c[1002,"), "{frame} on {transport:?}");
         receiver.end();
     }
+}
+
+#[test]
+fn a_full_inbox_stops_the_reading_of_a_websocket() {
+    let server = server();
+    let mut socket = server.websocket_session("/slow");
+    let connection = socket.connection();
+    connection.set_patience(Duration::from_secs(1));
+    let frame = Frame::new(Opcode::TEXT, json_array(&["x".repeat(100_000)])).to_bytes();
+    // Far more than the system buffers between the two.
+    let stopped = (0..640).find_map(|_| connection.try_send(&frame).err());
+    let kind = stopped.expect("64 MB are read into an inbox of 4 KiB").kind();
+    assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! PROTOCOL.md §7: the handshake.
 
-use sockjs_tests::client::{Frame, KEY, Message, Opcode, Request, Response, WebSocket, accept_for};
+use sockjs_tests::client::{
+    Frame, KEY, Message, Opcode, Request, Response, WebSocket, accept_for, fresh_id,
+};
 
 use super::support::{expect_method_not_allowed, server};
 
@@ -8,7 +10,7 @@ const NO_REQUEST: &str = "Not a valid websocket request";
 
 /// The two paths of each test: framed and raw.
 fn paths() -> [String; 2] {
-    let framed = server().session("/echo").target("websocket");
+    let framed = format!("/echo/000/{}/websocket", fresh_id());
     [framed, "/echo/websocket".to_owned()]
 }
 

@@ -27,7 +27,7 @@ fn chunked_bodies() {
         "5;name\r\n[\"x\"]\r\n0\r\n\r\n",
         "2;a=b;c=\"d\"\r\n[\"\r\n3;e\r\nx\"]\r\n0;last=yes\r\n\r\n",
         "5\r\n[\"x\"]\r\n0\r\nTrailer: value\r\nAnother: one\r\n\r\n",
-        "5;a=b\r\n[\"x\"]\r\n0;c\r\nContent-Length: 7\r\n\r\n",
+        "5;a=b\r\n[\"x\"]\r\n0;c\r\nX-Trailer: 7\r\n\r\n",
     ];
     for encoded in encodings {
         let session = server.session("/echo").open();
@@ -98,6 +98,15 @@ fn expect_100_continue_with_the_body_at_once() {
     connection.exchange(&request).expect_status(204);
     connection.exchange(&request).expect_status(204);
     assert_eq!(session.poll(), r#"a["x","x"]"#);
+}
+
+#[test]
+fn a_refusal_does_not_wait_for_the_expected_body() {
+    let server = server();
+    let request = Request::post(server.session("/echo").target("xhr_send"))
+        .header("Expect", "100-continue")
+        .header("Content-Length", "1000000");
+    server.exchange(&request).expect_status(404);
 }
 
 #[test]

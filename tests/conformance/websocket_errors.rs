@@ -85,15 +85,15 @@ fn bad_utf8_is_1007() {
 
 #[test]
 fn over_the_limit_is_1009_from_the_header_alone() {
+    let server = server();
     for length_bytes in [BODY_LIMIT_BYTES + 1, 1 << 40, (1 << 63) - 1] {
         for opcode in [Opcode::TEXT, Opcode::BINARY] {
             let header = Frame::new(opcode, "").announcing(length_bytes);
-            let server = server();
             let raw = server.websocket("/echo/websocket");
             expect_close_of(raw, &header.to_bytes(), 1009);
         }
         let header = Frame::new(Opcode::TEXT, "").announcing(length_bytes);
-        let framed = server().websocket_session("/echo");
+        let framed = server.websocket_session("/echo");
         expect_close_of(framed, &header.to_bytes(), 1009);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sockjs_tests::client::{Frame, Message, Opcode, WebSocket};
+use sockjs_tests::server::Server;
 
 use super::support::server;
 
@@ -10,14 +11,15 @@ use super::support::server;
 const CLOSED_WITHIN: Duration = Duration::from_secs(4);
 
 /// A framed and a raw echo.
-fn sockets() -> [WebSocket; 2] {
-    let server = server();
+#[track_caller]
+fn sockets(server: &Server) -> [WebSocket; 2] {
     [server.websocket_session("/echo"), server.websocket("/echo/websocket")]
 }
 
 #[test]
 fn pings_are_answered() {
-    for mut socket in sockets() {
+    let server = server();
+    for mut socket in sockets(&server) {
         for payload in ["", "x", &"y".repeat(125)] {
             socket.send(&Frame::new(Opcode::PING, payload));
             assert_eq!(socket.read(), Message::Pong(payload.as_bytes().to_vec()));
@@ -27,7 +29,8 @@ fn pings_are_answered() {
 
 #[test]
 fn unasked_pongs_are_ignored() {
-    for mut socket in sockets() {
+    let server = server();
+    for mut socket in sockets(&server) {
         socket.send(&Frame::new(Opcode::PONG, "unasked"));
         socket.send(&Frame::new(Opcode::PING, "x"));
         assert_eq!(socket.read(), Message::Pong(b"x".to_vec()));
@@ -78,14 +81,14 @@ fn control_frames_may_come_between_fragments() {
 
 #[test]
 fn frames_may_come_byte_by_byte() {
-    for mut socket in sockets() {
+    let server = server();
+    for mut socket in sockets(&server) {
         let ping = Frame::new(Opcode::PING, "slow").to_bytes();
         for byte in ping {
             socket.connection().send([byte]);
         }
         assert_eq!(socket.read(), Message::Pong(b"slow".to_vec()));
     }
-    let server = server();
     let mut socket = server.websocket_session("/echo");
     for byte in Frame::new(Opcode::TEXT, format!("[\"{}\"]", "x".repeat(300))).to_bytes() {
         socket.connection().send([byte]);
@@ -95,8 +98,9 @@ fn frames_may_come_byte_by_byte() {
 
 #[test]
 fn the_clients_close_is_echoed() {
+    let server = server();
     for (code, reason) in [(1000, ""), (1000, "bye"), (1001, "away"), (3000, "x"), (4999, "ü")] {
-        for mut socket in sockets() {
+        for mut socket in sockets(&server) {
             let asked = Instant::now();
             socket.send(&Frame::close(code, reason));
             let Message::Close(Some((echoed, _))) = socket.read() else {
@@ -111,7 +115,8 @@ fn the_clients_close_is_echoed() {
 
 #[test]
 fn a_close_without_code_is_answered() {
-    for mut socket in sockets() {
+    let server = server();
+    for mut socket in sockets(&server) {
         socket.send(&Frame::new(Opcode::CLOSE, ""));
         let close = socket.read();
         assert!(matches!(close, Message::Close(_)), "{close:?}");

@@ -2,4 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod options;
 pub mod server;
+pub mod services;

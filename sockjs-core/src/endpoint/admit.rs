@@ -92,12 +92,13 @@ impl Endpoint {
         now: Timestamp,
     ) -> Action {
         let now = self.advance(now);
-        let WebsocketPermit { request, transport, handshake, grade } = permit.identified(who);
+        let WebsocketPermit { request, transport, handshake } = permit.identified(who);
         if let Some(line) = self.refusal(transport) {
             return Action::Respond(request.answer.unavailable(line));
         }
         let (slot, answer) = self.open(None, transport, request, now);
-        let stage = self.attach(slot, transport, grade, now);
+        // Whoever carries a WebSocket writes to its socket.
+        let stage = self.attach(slot, transport, Grade::Socket, now);
         let receiver = Receiver::new(transport, None, stage);
         Action::Upgrade { head: handshake.accept(answer), receiver }
     }
@@ -168,6 +169,7 @@ impl Endpoint {
             is_opened: false,
             is_unconfirmed,
             is_ready: false,
+            is_starved: false,
         });
         self.live += 1;
         self.unconfirmed += usize::from(is_unconfirmed);

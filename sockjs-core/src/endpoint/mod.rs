@@ -76,6 +76,8 @@ struct Holding {
     is_unconfirmed: bool,
     /// It is among the ready ones.
     is_ready: bool,
+    /// It is among the starved ones.
+    is_starved: bool,
 }
 
 impl Endpoint {
@@ -118,20 +120,19 @@ impl Endpoint {
         now: Timestamp,
     ) -> Result<(), Refused> {
         let now = self.advance(now);
-        let total_full = self.stats.queued_bytes >= self.quota.total_bytes;
-        let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
-        let settings = self.service.settings();
         let count = batch.len() as u64;
-        let taken = if total_full && !holding.session.is_closed() && count > 0 {
-            self.starved.push_back(key.slot);
-            Err(holding.session.busy(now))
-        } else {
-            holding.session.deliver(batch, settings, now)
-        };
-        if let Ok(taken) = taken {
-            self.stats.messages_in += taken;
-            self.stats.dropped += count - taken;
-            self.recent_in.count(taken, now);
+        let cost = batch.iter().map(Message::cost).sum();
+        let fits = self.has_room(cost);
+        let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
+        let taken = holding.session.deliver(batch, cost, fits, self.service.settings(), now);
+        match taken {
+            Ok(taken) => {
+                self.stats.messages_in += taken;
+                self.stats.dropped += count - taken;
+                self.recent_in.count(taken, now);
+            }
+            Err(Refused::Full) if !fits => self.starve(key.slot),
+            Err(_) => {}
         }
         self.settle(key.slot);
         taken.map(|_| ())
@@ -155,6 +156,9 @@ impl Endpoint {
     /// A receiver ended before its `fin`. One that has finished, or is no longer its session's,
     /// changes nothing.
     pub fn handle_gone(&mut self, receiver: Receiver, why: Gone, now: Timestamp) {
+        if let Some(chunk) = receiver.last_chunk() {
+            return self.handle_lost(chunk, now);
+        }
         let Some(attachment) = receiver.attachment() else { return };
         self.with(attachment.session, now, |session, service, now| {
             if session.is_attached(attachment.number) {
@@ -195,19 +199,18 @@ impl Endpoint {
     /// The message is given back if the queue is full, the session closed, or its transport
     /// cannot carry bytes.
     pub fn send(&mut self, key: SessionKey, message: Message) -> Result<(), SendError> {
+        let fits = self.has_room(message.cost());
         let Some(holding) = self.sessions.get_mut(key.slot) else {
             return Err(SendError::Closed(message));
         };
-        let total = self.stats.queued_bytes.saturating_add(message.cost());
-        let sent = if total > self.quota.total_bytes && !holding.session.is_closed() {
-            self.starved.push_back(key.slot);
-            Err(holding.session.full(message))
-        } else {
-            holding.session.send(message, self.service.settings())
-        };
-        if sent.is_ok() {
-            self.stats.messages_out += 1;
-            self.recent_out.count(1, self.now);
+        let sent = holding.session.send(message, fits, self.service.settings());
+        match sent {
+            Ok(()) => {
+                self.stats.messages_out += 1;
+                self.recent_out.count(1, self.now);
+            }
+            Err(SendError::Full(_)) if !fits => self.starve(key.slot),
+            Err(_) => {}
         }
         self.settle(key.slot);
         sent
@@ -410,13 +413,33 @@ impl Endpoint {
         }
     }
 
-    /// Lets those try again that found the total full.
+    /// Whether the total of all queues has room. What is alone always fits, so that nobody waits
+    /// for nothing.
+    fn has_room(&self, cost: usize) -> bool {
+        let queued = self.stats.queued_bytes;
+        queued == 0 || queued.saturating_add(cost) <= self.quota.total_bytes
+    }
+
+    /// Notes that the session found the total full.
+    fn starve(&mut self, slot: Slot) {
+        if let Some(holding) = self.sessions.get_mut(slot)
+            && !std::mem::replace(&mut holding.is_starved, true)
+        {
+            self.starved.push_back(slot);
+        }
+    }
+
+    /// Lets those try again that found the total full, once a good part of it is free: waking all
+    /// for each message that leaves would cost more than it brings.
     fn feed(&mut self) {
-        if self.stats.queued_bytes >= self.quota.total_bytes {
+        const FREE_PART: usize = 16;
+        let total = self.quota.total_bytes;
+        if self.stats.queued_bytes > total - total / FREE_PART {
             return;
         }
         for slot in std::mem::take(&mut self.starved) {
             if let Some(holding) = self.sessions.get_mut(slot) {
+                holding.is_starved = false;
                 holding.session.retry(self.service.settings());
                 self.settle(slot);
             }

@@ -29,9 +29,10 @@ enum Due {
 }
 
 impl Session {
-    /// The earliest deadline.
+    /// The earliest deadline; one at the end of time never comes.
     pub(crate) fn deadline(&self, settings: &Settings) -> Option<Timestamp> {
-        self.deadlines(settings).into_iter().flatten().map(|(at, _)| at).min()
+        let at = self.deadlines(settings).into_iter().flatten().map(|(at, _)| at).min();
+        at.filter(|at| *at < Timestamp::MAX)
     }
 
     /// Does whatever is due. A call too early does nothing.
@@ -52,8 +53,9 @@ impl Session {
                 Due::Stall => {
                     self.abort(Cause::SlowConsumer, CloseReason::SLOW_CONSUMER, settings, now);
                 }
+                // Told to try again, and did not: its client has left.
+                Due::Patience if self.waits.batch.take_if(|batch| batch.told).is_some() => {}
                 Due::Patience => {
-                    self.resume();
                     self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
                 }
                 // The endpoint forgets it.
@@ -73,12 +75,14 @@ impl Session {
 
     fn deadlines(&self, settings: &Settings) -> [Option<(Timestamp, Due)>; 4] {
         if let Phase::Closed { until, .. } = self.phase {
-            return [Some((until, Due::Forget)), None, None, None];
+            // Before that, its last events must be taken; the endpoint looks again after them.
+            let forget = self.flags.is_empty().then_some((until, Due::Forget));
+            return [forget, None, None, None];
         }
         let limits = &settings.limits;
         let stalled = self.outbox.stalled_since();
         let stall = stalled.map(|since| (since + limits.write_stall, Due::Stall));
-        let patience = self.waits.batch.flatten();
+        let patience = self.waits.batch.as_ref().and_then(|batch| batch.since);
         let patience = patience.map(|since| (since + limits.send_patience, Due::Patience));
         match &self.link {
             // While the last response is still on its way its receiver has not left.

@@ -14,6 +14,7 @@
 //! *Closing* is free of loss: what was queued is handed first, to the next receiver if need be.
 //! Keeps invariants 1 to 5, 11 to 14.
 
+mod closing;
 mod deadline;
 mod inbox;
 mod outbox;
@@ -86,6 +87,8 @@ enum Link {
 #[derive(Debug)]
 struct Attached {
     transport: Transport,
+    /// Number of the first chunk that was handed to it.
+    first_seq: u64,
     /// When something was last handed to it, or it came.
     active: Timestamp,
     /// Bytes of frames that count towards the response limit.
@@ -106,8 +109,18 @@ struct Waits {
     sender: bool,
     /// A receiver found nothing to transmit.
     receiver: bool,
-    /// A batch of messages found the inbox full: since then, if it came by a send request.
-    batch: Option<Option<Timestamp>>,
+    /// A batch of messages found the inbox full.
+    batch: Option<Batch>,
+}
+
+/// Messages of the client that wait outside.
+#[derive(Debug)]
+struct Batch {
+    /// Since when a send request waits. A WebSocket is simply not read meanwhile; only send
+    /// requests run out of patience.
+    since: Option<Timestamp>,
+    /// It was told to try again; until it does, or its patience ends, `since` stands.
+    told: bool,
 }
 
 /// A set of kinds of event.
@@ -189,6 +202,7 @@ impl Session {
         self.waits.receiver = false;
         self.link = Link::Attached(Attached {
             transport,
+            first_seq: self.outbox.next_seq(),
             active: now,
             frame_bytes: 0,
             heartbeat_due: false,
@@ -242,33 +256,41 @@ impl Session {
         self.finish_closing(settings, now);
     }
 
-    /// A chunk was handed and never written. A gap is never survived.
+    /// A chunk was handed and never written: a gap is never survived. If the chunk is the attached
+    /// receiver's own, it is the first word of that receiver's end.
     pub(crate) fn lost(&mut self, seq: u64, settings: &Settings, now: Timestamp) {
-        if self.outbox.lost(seq) {
+        if !self.outbox.lost(seq) {
+            return;
+        }
+        let own = matches!(&self.link, Link::Attached(attached) if seq >= attached.first_seq);
+        if own {
+            self.gone(Gone::Disconnected, settings, now);
+        } else {
             self.abort(Cause::Interrupted, CloseReason::INTERRUPTED, settings, now);
         }
     }
 
-    /// The application wants a message sent.
-    pub(crate) fn send(&mut self, message: Message, settings: &Settings) -> Result<(), SendError> {
+    /// The application wants a message sent. `fits` says whether the total of all sessions has
+    /// room for it.
+    pub(crate) fn send(
+        &mut self,
+        message: Message,
+        fits: bool,
+        settings: &Settings,
+    ) -> Result<(), SendError> {
         if !matches!(self.phase, Phase::Open) {
             return Err(SendError::Closed(message));
         }
         if message.is_binary() && !self.transport.carries_binary() {
             return Err(SendError::NotText(message));
         }
-        if !self.outbox.has_room(message.cost(), settings.limits.outbox_bytes) {
-            return Err(self.full(message));
+        if !fits || !self.outbox.has_room(message.cost(), settings.limits.outbox_bytes) {
+            self.waits.sender = true;
+            return Err(SendError::Full(message));
         }
         self.outbox.push(message);
         self.wake_receiver(settings);
         Ok(())
-    }
-
-    /// Refuses a message until there is room.
-    pub(crate) fn full(&mut self, message: Message) -> SendError {
-        self.waits.sender = true;
-        SendError::Full(message)
     }
 
     /// The application takes a message.
@@ -278,16 +300,19 @@ impl Session {
         }
         let message = self.inbox.pop();
         self.waits.reader |= message.is_none();
-        if self.waits.batch.is_some() && self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
+        if self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
             self.resume();
         }
         message
     }
 
-    /// The client sent messages: all are taken or none.
+    /// The client sent messages: all are taken or none. `fits` says whether the total of all
+    /// sessions has room for their `cost`.
     pub(crate) fn deliver(
         &mut self,
         batch: &mut Vec<Message>,
+        cost: usize,
+        fits: bool,
         settings: &Settings,
         now: Timestamp,
     ) -> Result<u64, Refused> {
@@ -301,24 +326,25 @@ impl Session {
             }
             _ => return Err(Refused::Gone),
         }
-        let cost = batch.iter().map(Message::cost).sum();
-        if !self.inbox.has_room(cost, settings.limits.inbox_bytes) {
-            return Err(self.busy(now));
+        if batch.is_empty() {
+            return Ok(0);
         }
+        if !fits || !self.inbox.has_room(cost, settings.limits.inbox_bytes) {
+            self.put_off(now);
+            return Err(Refused::Full);
+        }
+        self.waits.batch.take_if(|batch| batch.told);
         let count = batch.len() as u64;
         self.inbox.extend(batch, cost);
-        if count > 0 && std::mem::take(&mut self.waits.reader) {
-            self.flags.raise(Flags::READABLE);
-        }
+        self.wake_reader();
         Ok(count)
     }
 
-    /// Refuses a batch until the application has taken what waits.
-    pub(crate) fn busy(&mut self, now: Timestamp) -> Refused {
-        // A WebSocket is simply not read meanwhile; only send requests run out of patience.
+    /// Lets a batch wait until the application has taken what is before it.
+    fn put_off(&mut self, now: Timestamp) {
         let since = (!self.transport.is_websocket()).then_some(now);
-        self.waits.batch.get_or_insert(since);
-        Refused::Full
+        let batch = self.waits.batch.get_or_insert(Batch { since, told: false });
+        batch.told = false;
     }
 
     /// Whether send requests are still known here, be it that their messages are dropped.
@@ -338,115 +364,9 @@ impl Session {
         )
     }
 
-    /// Closes: what is queued goes first, then the close frame (rule 5).
-    pub(crate) fn close(
-        &mut self,
-        cause: Cause,
-        reason: CloseReason,
-        settings: &Settings,
-        now: Timestamp,
-    ) {
-        match self.phase {
-            Phase::Opening => return self.abort(cause, reason, settings, now),
-            Phase::Open => {}
-            Phase::Closing { .. } | Phase::Closed { .. } => return,
-        }
-        self.phase = Phase::Closing { cause, reason, handed: false };
-        if let Link::Detached { since } = &mut self.link {
-            *since = now;
-        }
-        self.resume();
-        self.wake_sender(settings);
-        self.wake_reader();
-        self.wake_receiver(settings);
-    }
-
-    /// Ends at once; a receiver that is attached gets the close frame and no more.
-    fn abort(&mut self, cause: Cause, reason: CloseReason, settings: &Settings, now: Timestamp) {
-        let (cause, reason) = match &self.phase {
-            Phase::Closed { .. } => return,
-            // Whoever closed first is the cause, even if the close frame did not arrive.
-            Phase::Closing { cause, reason, .. } => (*cause, reason.clone()),
-            Phase::Opening | Phase::Open => (cause, reason),
-        };
-        let orphan = matches!(self.link, Link::Attached(_));
-        let remembered = match cause {
-            _ if !self.is_opened => Duration::ZERO,
-            // No request will name it again; a receiver that is left must still learn the reason.
-            _ if self.transport.is_websocket() && !orphan => Duration::ZERO,
-            Cause::Expired => settings.tombstones.unwrap_or_default(),
-            _ => settings.disconnect_delay.max(settings.tombstones.unwrap_or_default()),
-        };
-        self.enter_closed(cause, reason, now + remembered);
-    }
-
-    /// The close frame was handed, and everything written: the end without loss.
-    fn finish_closing(&mut self, settings: &Settings, now: Timestamp) {
-        let Phase::Closing { cause, reason, handed: true } = &self.phase else { return };
-        if self.outbox.is_in_flight() {
-            return;
-        }
-        let (cause, reason) = (*cause, reason.clone());
-        let remembered = match self.transport.is_websocket() {
-            true => Duration::ZERO,
-            false => settings.disconnect_delay.max(settings.tombstones.unwrap_or_default()),
-        };
-        self.enter_closed(cause, reason, now + remembered);
-    }
-
-    fn enter_closed(&mut self, cause: Cause, reason: CloseReason, until: Timestamp) {
-        let account = self.outbox.close();
-        if self.is_opened {
-            self.report = Some(Box::new(Report {
-                cause,
-                reason: reason.clone(),
-                accepted: account.accepted,
-                written: account.written,
-                confirmed: account.confirmed,
-                unsent: account.unsent,
-                unread: self.inbox.take(),
-                grade: self.grade,
-            }));
-            self.flags.raise(Flags::CLOSED);
-        }
-        if let Link::Attached(_) = self.link {
-            self.flags.raise(Flags::TRANSMIT);
-        }
-        self.link = Link::Detached { since: until };
-        self.phase = Phase::Closed { cause, reason, until };
-        self.resume();
-    }
-
-    /// The end, to be told to receivers that come too late or outlive the session.
-    pub(crate) fn close_reason(&self) -> CloseReason {
-        match &self.phase {
-            Phase::Closed { reason, .. } | Phase::Closing { reason, .. } => reason.clone(),
-            Phase::Opening | Phase::Open => CloseReason::INTERRUPTED,
-        }
-    }
-
     /// Whether the application was told that the session is open.
     pub(crate) fn is_opened(&self) -> bool {
         self.is_opened
-    }
-
-    /// Whether the session has ended.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed_by().is_some()
-    }
-
-    /// What ended the session.
-    pub(crate) fn closed_by(&self) -> Option<Cause> {
-        match self.phase {
-            Phase::Closed { cause, .. } => Some(cause),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing remembers the session any more.
-    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
-        self.flags.is_empty()
-            && matches!(self.phase, Phase::Closed { until, .. } if until <= now)
     }
 
     /// Cost of all messages held here, in bytes.
@@ -477,7 +397,9 @@ impl Session {
     }
 
     fn resume(&mut self) {
-        if self.waits.batch.take().is_some() {
+        if let Some(batch) = &mut self.waits.batch
+            && !std::mem::replace(&mut batch.told, true)
+        {
             self.flags.raise(Flags::RESUME);
         }
     }

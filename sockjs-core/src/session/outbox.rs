@@ -89,18 +89,6 @@ impl Outbox {
         self.queue.range(self.in_flight_messages..)
     }
 
-    /// How many waiting messages go into one frame: all that fit `limit_bytes` of it, and at least
-    /// one.
-    pub(crate) fn frame_len(&self, limit_bytes: usize) -> usize {
-        const FRAME_BYTES: usize = "a[]".len();
-        let mut bytes = FRAME_BYTES;
-        let fitting = self.waiting().take_while(|message| {
-            bytes += message.json_len() + 1;
-            bytes <= limit_bytes + 1 // the last message has no comma behind it
-        });
-        fitting.count().max(1)
-    }
-
     /// Hands the first `messages` waiting ones out in a chunk of `bytes`. Returns its number.
     pub(crate) fn hand(&mut self, messages: usize, bytes: usize, now: Timestamp) -> u64 {
         if self.in_flight.is_empty() {
@@ -144,6 +132,11 @@ impl Outbox {
             self.in_flight_bytes -= last.bytes;
         }
         known
+    }
+
+    /// Number of the next chunk to be handed.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next_seq
     }
 
     /// Messages handed so far.
@@ -243,15 +236,6 @@ mod tests {
         assert_eq!(outbox.close().unsent.len(), 1);
     }
 
-    #[test]
-    fn frames_are_cut_at_the_limit_but_hold_one_message() {
-        let outbox = outbox(10); // each `"n"` and a comma: 4 bytes; `a[]`: 3
-        assert_eq!(outbox.frame_len(1), 1);
-        assert_eq!(outbox.frame_len(3 + 4 + 3), 2);
-        assert_eq!(outbox.frame_len(3 + 4 + 2), 1);
-        assert_eq!(outbox.frame_len(usize::MAX - 1), 10);
-    }
-
     proptest! {
         #[test]
         fn accounts_are_exact(ops in prop::collection::vec((0u8..5, 1usize..4), 0..60)) {
@@ -277,7 +261,7 @@ mod tests {
             prop_assert!(account.written + account.unsent.len() as u64 <= pushed);
             let first = pushed - account.unsent.len() as u64;
             for (n, message) in (first..).zip(&account.unsent) {
-                prop_assert_eq!(message.as_text(), Some(n.to_string().as_str()));
+                prop_assert_eq!(message, &Message::text(n.to_string()));
             }
         }
     }

@@ -37,9 +37,9 @@ impl Session {
                 (1, self.write_raw(buf))
             }
             Next::Messages => {
-                let count = self.outbox.frame_len(settings.limits.window_bytes);
-                let messages = self.outbox.waiting().take(count);
-                receiver.wrap(buf, |out| frame::write_messages(messages, out));
+                let (messages, limit) = (self.outbox.waiting(), settings.limits.window_bytes);
+                let mut count = 0;
+                receiver.wrap(buf, |out| count = frame::write_messages(messages, limit, out));
                 (count, FrameKind::Text)
             }
             Next::Heartbeat => {

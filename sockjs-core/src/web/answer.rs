@@ -32,15 +32,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// With the caching headers of the resource.
-    pub(crate) fn of(resource: Resource) -> Self {
+    /// Lets nobody keep the response.
+    pub(crate) fn uncached() -> Self {
         let mut answer = Self::default();
-        if resource.is_of_session() || resource == Resource::Info {
-            answer.set(
-                CACHE_CONTROL,
-                "no-store, no-cache, no-transform, must-revalidate, max-age=0",
-            );
-        }
+        answer
+            .set(CACHE_CONTROL, "no-store, no-cache, no-transform, must-revalidate, max-age=0");
         answer
     }
 

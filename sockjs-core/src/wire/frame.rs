@@ -25,19 +25,36 @@ pub(crate) fn write_close(reason: &CloseReason, out: &mut BytesMut) {
     out.put_u8(b']');
 }
 
-/// A message frame: `a["m1","m2"]`.
+/// A message frame: `a["m1","m2"]`, of all messages that fit `limit_bytes` of it, and at least one.
+/// Returns how many those are.
 pub(crate) fn write_messages<'m>(
     messages: impl IntoIterator<Item = &'m Message>,
+    limit_bytes: usize,
     out: &mut BytesMut,
-) {
+) -> usize {
+    /// The comma before a message, its quotes, and the end of the frame.
+    const PUNCTUATION_BYTES: usize = 4;
+    let limit = out.len().saturating_add(limit_bytes);
     out.put_slice(b"a[");
-    for (i, message) in messages.into_iter().enumerate() {
-        if i > 0 {
+    let mut count = 0;
+    for message in messages {
+        let before = out.len();
+        if count > 0 {
+            // The JSON form is never shorter than that: most misfits are found unwritten.
+            if before + message.len() + PUNCTUATION_BYTES > limit {
+                break;
+            }
             out.put_u8(b',');
         }
         message.write_json(out);
+        if count > 0 && out.len() >= limit {
+            out.truncate(before);
+            break;
+        }
+        count += 1;
     }
     out.put_u8(b']');
+    count
 }
 
 #[cfg(test)]
@@ -60,6 +77,23 @@ mod tests {
             r#"c[7,"a\"\u2028"]"#
         );
         let messages = [Message::text("x"), Message::text(""), Message::text("\n")];
-        assert_eq!(written(|out| write_messages(&messages, out)), r#"a["x","","\n"]"#);
+        let all = |out: &mut BytesMut| assert_eq!(write_messages(&messages, 99, out), 3);
+        assert_eq!(written(all), r#"a["x","","\n"]"#);
+    }
+
+    #[test]
+    fn message_frames_are_cut_at_the_limit_but_hold_one_message() {
+        let messages = ["1", "\n", "3"].map(Message::text);
+        for (limit, count, frame) in [
+            (0, 1, r#"a["1"]"#),
+            (10, 1, r#"a["1"]"#),
+            (11, 2, r#"a["1","\n"]"#),
+            (14, 2, r#"a["1","\n"]"#),
+            (15, 3, r#"a["1","\n","3"]"#),
+            (usize::MAX, 3, r#"a["1","\n","3"]"#),
+        ] {
+            let cut = |out: &mut BytesMut| assert_eq!(write_messages(&messages, limit, out), count);
+            assert_eq!(written(cut), frame, "{limit}");
+        }
     }
 }

@@ -47,6 +47,13 @@ pub(crate) fn session_id(path: &str) -> Range<usize> {
     start..end
 }
 
+/// Whether what follows the prefix stands below `/{server}/{session}/`, be it known or not.
+pub(crate) fn is_of_session(rest: &str) -> bool {
+    let mut segments = rest.split('/').skip(1);
+    let ids = segments.next().is_some_and(is_id) && segments.next().is_some_and(is_id);
+    ids && segments.next().is_some()
+}
+
 impl Resource {
     /// Parses what follows the prefix. Ids are taken as they stand, undecoded.
     pub fn parse(rest: &str) -> Option<Self> {
@@ -92,8 +99,8 @@ impl Resource {
         }
     }
 
-    /// Whether the path stands below `/{server}/{session}/`.
-    pub fn is_of_session(self) -> bool {
+    /// Whether the path names a session.
+    pub(crate) fn names_session(self) -> bool {
         matches!(self, Self::Receive(..) | Self::Send(..))
     }
 

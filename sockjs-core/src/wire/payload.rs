@@ -29,36 +29,51 @@ pub enum PayloadError {
 /// # Errors
 /// On any error `batch` is as it was: a payload is delivered whole or not at all.
 pub fn read(payload: &[u8], batch: &mut Vec<Message>) -> Result<(), PayloadError> {
-    parse(payload, false, batch)
+    let text = std::str::from_utf8(payload).map_err(|_| PayloadError::Broken)?;
+    parse(text, false, batch)
 }
 
-/// Reads one message of a WebSocket (PROTOCOL §7): on the raw path it is taken as it is, else it is
-/// a JSON array of strings, or a lone JSON string, or empty, which is ignored.
+/// Reads a text message of a WebSocket (PROTOCOL §7): on the raw path it is taken as it is, else it
+/// is a JSON array of strings, or a lone JSON string, or empty, which is ignored.
 ///
 /// # Errors
 /// The reason with which to close the WebSocket. `batch` is as it was.
-pub fn read_websocket(
+pub fn read_websocket_text(
     transport: Transport,
-    received: Message,
+    text: &str,
     batch: &mut Vec<Message>,
 ) -> Result<(), CloseReason> {
     if transport == Transport::RawWebsocket {
-        batch.push(received);
+        batch.push(Message::text(text));
         return Ok(());
     }
-    let text = received.as_text().ok_or(CloseReason::BINARY)?;
-    match parse(text.as_bytes(), true, batch) {
+    match parse(text, true, batch) {
         Ok(()) | Err(PayloadError::Empty) => Ok(()),
         Err(_) if text.starts_with('\u{feff}') => Err(CloseReason::BAD_TEXT),
         Err(_) => Err(CloseReason::BROKEN_FRAMING),
     }
 }
 
-fn parse(payload: &[u8], lone: bool, batch: &mut Vec<Message>) -> Result<(), PayloadError> {
-    if payload.is_empty() {
+/// Reads a binary message of a WebSocket: only the raw path has them.
+///
+/// # Errors
+/// The reason with which to close the WebSocket.
+pub fn read_websocket_binary(
+    transport: Transport,
+    bytes: &[u8],
+    batch: &mut Vec<Message>,
+) -> Result<(), CloseReason> {
+    if transport != Transport::RawWebsocket {
+        return Err(CloseReason::BINARY);
+    }
+    batch.push(Message::binary(bytes.to_vec()));
+    Ok(())
+}
+
+fn parse(text: &str, lone: bool, batch: &mut Vec<Message>) -> Result<(), PayloadError> {
+    if text.is_empty() {
         return Err(PayloadError::Empty);
     }
-    let text = std::str::from_utf8(payload).map_err(|_| PayloadError::Broken)?;
     if deserialize(text, lone, batch).is_ok() {
         return Ok(());
     }
@@ -257,7 +272,7 @@ mod tests {
     #[test]
     fn websockets_may_carry_a_lone_string() {
         let framed = |text: &str, batch: &mut Vec<Message>| {
-            read_websocket(Transport::Websocket, Message::text(text), batch)
+            read_websocket_text(Transport::Websocket, text, batch)
         };
         let mut batch = Vec::new();
         for good in ["\"a\"", "[\"b\",\"c\"]", "\"\\ud800\"", ""] {
@@ -268,11 +283,10 @@ mod tests {
             assert_eq!(framed(bad, &mut batch), Err(CloseReason::BROKEN_FRAMING), "{bad}");
         }
         assert_eq!(framed("\u{feff}[]", &mut batch), Err(CloseReason::BAD_TEXT));
-        let bytes = Message::binary(&b"[]"[..]);
-        let refused = read_websocket(Transport::Websocket, bytes.clone(), &mut batch);
+        let refused = read_websocket_binary(Transport::Websocket, b"[]", &mut batch);
         assert_eq!(refused, Err(CloseReason::BINARY));
-        read_websocket(Transport::RawWebsocket, bytes.clone(), &mut batch).unwrap();
-        assert_eq!(batch.pop(), Some(bytes));
+        read_websocket_binary(Transport::RawWebsocket, b"[]", &mut batch).unwrap();
+        assert_eq!(batch.pop(), Some(Message::binary(&b"[]"[..])));
     }
 
     #[test]

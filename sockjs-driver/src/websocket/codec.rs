@@ -369,6 +369,14 @@ mod tests {
     }
 
     #[test]
+    fn fragments_longer_than_the_machines_buffer_are_kept() {
+        let message = "é".repeat(50_000);
+        let (start, end) = message.as_bytes().split_at(60_001);
+        let wire = [client_frame(0x01, start), client_frame(0x80, end)].concat();
+        assert_eq!(read_all(&wire).0, [text(&message)]);
+    }
+
+    #[test]
     fn the_clients_close_is_echoed_and_ends_all() {
         let after = [client_frame(0x81, b"late"), client_frame(0x89, b"late")].concat();
         for (payload, closed) in [

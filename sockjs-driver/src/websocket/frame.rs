@@ -228,7 +228,9 @@ pub(super) mod tests {
         assert_eq!(judge(&[0x80, 0x86], Some(995), 1000), Err(OVER_LIMIT));
         assert_eq!(judge(&[0x00, 0x85], Some(995), 1000), Ok(Some((11, Some(1000)))));
         assert_eq!(judge(&[0x89, 0x85], Some(995), 0), Ok(Some((11, Some(995)))));
-        let most = [0x82, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255];
-        assert!(judge(&most, None, usize::MAX).is_ok());
+        assert!(header(&[0xc1, 0x85]).is_err() && header(&[0x91, 0x85]).is_err());
+        assert!(header(&[0x09, 0x85]).is_err() && header(&[0x89, 0xfe, 0, 126]).is_err());
+        let most = [0x82, 0xff, 255, 255, 255, 255, 255, 255, 255, 255];
+        assert_eq!(judge(&most, None, usize::MAX), Ok(Some((usize::MAX, None))));
     }
 }

@@ -16,11 +16,20 @@ subscribe('http.client.response.finish', ({ request, response }) => {
 export async function runInNode(scenario, env) {
   // Scenarios run side by side; the session id in the path tells whose request it is.
   const ids = new Set();
+  const sockets = [];
   const RecordedSockJS = function (url, protocols, options) {
     ids.add(options.sessionId());
-    return new SockJS(url, protocols, options);
+    const sock = new SockJS(url, protocols, options);
+    sockets.push(sock);
+    return sock;
   };
-  const value = await scenarios[scenario]({ ...env, SockJS: RecordedSockJS });
+  let value;
+  try {
+    value = await scenarios[scenario]({ ...env, SockJS: RecordedSockJS });
+  } finally {
+    // What a failed scenario leaves open would keep the process alive.
+    for (const sock of sockets) sock.close();
+  }
   assert.deepEqual(refused, []);
   const paths = requested.filter((path) => ids.has(path.split('/')[3]));
   return { value, receives: paths.filter((path) => /\/(xhr|xhr_streaming|eventsource)$/.test(path)).length, paths };

@@ -20,7 +20,7 @@ export function defineTransportTests({ transports: all, run, origin }) {
 
   // First, because it waits for 25 seconds beside all others.
   test('idle sessions outlive a heartbeat', { concurrency: true }, async (t) => {
-    const idle = (transport) => t.test(transport, { timeout: 60_000 }, () => run('idle', { transport }));
+    const idle = (transport) => t.test(transport, { timeout: 90_000 }, () => run('idle', { transport }));
     await Promise.all(transports.map(idle));
   });
 

@@ -37,8 +37,9 @@ impl Connection {
         Self { socket, pending: Vec::new(), transcript: Vec::new(), patience: PATIENCE }
     }
 
-    /// Lets later reads take this long instead of [`PATIENCE`].
+    /// Lets later reads and writes take this long instead of [`PATIENCE`].
     pub fn set_patience(&mut self, patience: Duration) {
+        self.socket.set_write_timeout(Some(patience)).expect("write timeout");
         self.patience = patience;
     }
 

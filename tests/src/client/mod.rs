@@ -10,6 +10,8 @@ mod receiver;
 mod request;
 mod response;
 mod session;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod websocket;
 

@@ -197,25 +197,29 @@ impl WebSocket {
     pub fn read(&mut self) -> Message {
         let mut message: Option<(Opcode, Vec<u8>)> = None;
         loop {
-            let (first, payload) = self.read_frame();
-            let is_last = first & 0x80 != 0;
-            match (Opcode(first & 0x0f), &mut message) {
-                (Opcode::PING, _) => self.send(&Frame::new(Opcode::PONG, payload)),
-                (Opcode::PONG, _) => return Message::Pong(payload),
+            let (first, mut payload) = self.read_frame();
+            let opcode = match (Opcode(first & 0x0f), message.take()) {
                 (Opcode::CLOSE, _) => return self.closed(&payload),
-                (Opcode::CONTINUATION, Some((_, whole))) => whole.extend_from_slice(&payload),
-                (opcode @ (Opcode::TEXT | Opcode::BINARY), None) => {
-                    message = Some((opcode, payload));
+                (Opcode::PONG, None) => return Message::Pong(payload),
+                (Opcode::PING, unfinished) => {
+                    self.send(&Frame::new(Opcode::PONG, payload));
+                    message = unfinished;
+                    continue;
                 }
+                (Opcode::CONTINUATION, Some((opcode, mut whole))) => {
+                    whole.append(&mut payload);
+                    payload = whole;
+                    opcode
+                }
+                (opcode @ (Opcode::TEXT | Opcode::BINARY), None) => opcode,
                 (opcode, _) => self.connection.fail(&format!("unexpected {opcode:?}")),
-            }
-            match message {
-                Some((Opcode::TEXT, text)) if is_last => {
-                    let text = String::from_utf8(text);
-                    return Message::Text(text.expect("a text message is UTF-8"));
-                }
-                Some((_, bytes)) if is_last && first & 0x0f < 8 => return Message::Binary(bytes),
-                rest => message = rest,
+            };
+            if first & 0x80 == 0 {
+                message = Some((opcode, payload));
+            } else if opcode == Opcode::TEXT {
+                return Message::Text(String::from_utf8(payload).expect("text is UTF-8"));
+            } else {
+                return Message::Binary(payload);
             }
         }
     }

@@ -1,0 +1,103 @@
+//! The application's side of a service: its handler, its say on who may in, its runtime.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use http::{StatusCode, request};
+use sockjs_core::{Principal, Timestamp};
+
+use crate::runtime::{Clock, Runtime, Task};
+use crate::session::{Inner, Session};
+
+/// Runs one session.
+pub(crate) type Handler = Box<dyn Fn(Session) -> Task + Send + Sync>;
+
+/// Looks at the head of a request and says who sent it, or refuses it with a status.
+pub(crate) type Authorize = Box<dyn Fn(&request::Parts) -> Verdict + Send + Sync>;
+
+/// What [`Authorize`] will say.
+pub(crate) type Verdict =
+    Pin<Box<dyn Future<Output = Result<Option<Principal>, StatusCode>> + Send>>;
+
+/// What all shards of a service share.
+pub(crate) struct App {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) clock: Clock,
+    handler: Handler,
+    authorize: Option<Authorize>,
+    is_draining: AtomicBool,
+}
+
+impl App {
+    pub(crate) fn new(
+        runtime: Arc<dyn Runtime>,
+        handler: Handler,
+        authorize: Option<Authorize>,
+    ) -> Self {
+        let clock = Clock::new(&*runtime);
+        Self { runtime, clock, handler, authorize, is_draining: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.timestamp(self.runtime.now())
+    }
+
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Who sent a request; `None` if the application does not care.
+    pub(crate) async fn authorize(
+        &self,
+        head: &request::Parts,
+    ) -> Result<Option<Principal>, StatusCode> {
+        match &self.authorize {
+            Some(authorize) => authorize(head).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Starts the handler of a session that has opened.
+    pub(crate) fn run(&self, session: Arc<Inner>) {
+        let started = catch_unwind(AssertUnwindSafe(|| (self.handler)(Session::new(session.clone()))));
+        match started {
+            Ok(handler) => self.runtime.spawn(Box::pin(Running { handler, session })),
+            Err(_) => session.panicked(),
+        }
+    }
+}
+
+/// A handler at work. Its end closes the session, however it comes.
+struct Running {
+    handler: Task,
+    session: Arc<Inner>,
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let handler = self.handler.as_mut();
+        // A handler that panics ends its session and nothing else.
+        match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+            Ok(poll) => ready!(poll),
+            Err(_) => self.session.panicked(),
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Also when the runtime drops the task: nobody is left to talk to.
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.session.handler_ended();
+    }
+}

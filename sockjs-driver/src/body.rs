@@ -1,0 +1,129 @@
+//! Bodies of responses: they drive the endpoint, so that no task and no channel is needed.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+
+use crate::guard::{Connection, Guard, Ticket};
+
+/// The body of a response.
+pub struct Body(Kind);
+
+enum Kind {
+    /// All there is.
+    Full(Bytes),
+    /// One frame of a session.
+    Once(Bytes, Option<Ticket>, Option<Connection>),
+    /// Frames of a session, each a chunk.
+    Stream(Box<Stream>),
+}
+
+struct Stream {
+    guard: Guard,
+    buf: BytesMut,
+    connection: Option<Connection>,
+    /// The last chunk that a server around us took, and did not ask for more yet.
+    taken: Option<Ticket>,
+}
+
+impl Body {
+    pub(crate) fn full(bytes: Bytes) -> Self {
+        Self(Kind::Full(bytes))
+    }
+
+    pub(crate) fn once(bytes: Bytes, ticket: Ticket, connection: Option<Connection>) -> Self {
+        Self(Kind::Once(bytes, Some(ticket), connection))
+    }
+
+    pub(crate) fn stream(mut guard: Guard, connection: Option<Connection>) -> Self {
+        guard.park(connection.as_ref());
+        let buf = BytesMut::new();
+        Self(Kind::Stream(Box::new(Stream { guard, buf, connection, taken: None })))
+    }
+}
+
+impl Stream {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(taken) = self.taken.take() {
+            taken.taken();
+        }
+        let transmit = ready!(self.guard.poll_transmit(&mut self.buf, cx.waker()));
+        let Some(transmit) = transmit else { return Poll::Ready(None) };
+        let ticket = Ticket::new(self.guard.shard(), transmit.chunk);
+        match &self.connection {
+            Some(connection) => ticket.hand(connection),
+            None => self.taken = Some(ticket),
+        }
+        Poll::Ready(Some(self.buf.split().freeze()))
+    }
+}
+
+/// Dropped after its end, the server around us took it all.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.guard.is_finished()
+            && let Some(taken) = self.taken.take()
+        {
+            taken.taken();
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = match &mut self.0 {
+            Kind::Full(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
+            Kind::Once(bytes, ticket, connection) => ticket.take().map(|ticket| {
+                match connection {
+                    Some(connection) => ticket.hand(connection),
+                    None => ticket.taken(),
+                }
+                std::mem::take(bytes)
+            }),
+            Kind::Stream(stream) => ready!(stream.poll_next(cx)),
+        };
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Full(bytes) => bytes.is_empty(),
+            Kind::Once(_, ticket, _) => ticket.is_none(),
+            Kind::Stream(stream) => stream.guard.is_finished(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Full(bytes) | Kind::Once(bytes, ..) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Default for Body {
+    /// An empty body.
+    fn default() -> Self {
+        Self::full(Bytes::new())
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Full(_) => "Body::Full",
+            Kind::Once(..) => "Body::Once",
+            Kind::Stream(_) => "Body::Stream",
+        })
+    }
+}

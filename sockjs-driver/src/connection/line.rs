@@ -1,0 +1,336 @@
+//! The socket of a connection, shared between hyper and the connection's own future.
+//!
+//! hyper flushes its transport only with an empty write buffer, and encodes responses strictly
+//! in order, so a flush that succeeds confirms every chunk handed in before it. Chunks are handed
+//! in with their bytes, within one `poll_frame`, so none can come between.
+//!
+//! With half-closed clients served, hyper does not look for the end of the stream while it
+//! answers. The future does, by reading ahead into a buffer that hyper gets first.
+
+use std::{
+    cell::Cell,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+
+use super::{
+    fifo::{Chunk, Fifo},
+    lock,
+    scan::Scanner,
+    shared::Shared,
+};
+
+/// How far a client may pipeline behind an attached receiver (DESIGN.md §4). Behind more, it is
+/// not seen leaving, until a write fails.
+const AHEAD_BYTES: usize = 16 * 1024;
+
+/// Emptied buffers above this are given back.
+const KEEP_BYTES: usize = 1024;
+
+/// One read's worth, once a thread.
+const SCRATCH_BYTES: usize = 16 * 1024;
+
+/// Reads in one poll outside hyper, which counts its own: a peer that is always ready yields.
+const READS_A_POLL: usize = 16;
+
+/// A closing connection swallows this much: a request body of the default limit, twice.
+const DRAIN_BYTES: usize = 4 * 1024 * 1024;
+
+/// What hyper reads from and writes to.
+pub(super) struct Io<I, C: Chunk> {
+    line: Arc<Mutex<Line<I>>>,
+    shared: Arc<Shared<C>>,
+    spare: Fifo<C>,
+}
+
+/// A socket, what was read of it ahead, and what was seen of its traffic.
+pub(super) struct Line<I> {
+    /// Gone after an upgrade or a hang-up.
+    io: Option<I>,
+    ahead: BytesMut,
+    pub(super) scanner: Scanner,
+    /// Requests made so far.
+    pub(super) head_count: u64,
+    /// Whether the last request's body had no known length.
+    pub(super) is_chunked: bool,
+    seen: Seen,
+    drained_bytes: usize,
+}
+
+/// What passed through a line; counts tell progress.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// hyper waits for bytes: its last read in this poll was pending.
+    pub(super) is_reading: bool,
+    /// The peer has closed its side, or the socket failed.
+    pub(super) is_ended: bool,
+    /// The last write or flush was pending.
+    pub(super) is_blocked: bool,
+    /// hyper has closed our side in order.
+    pub(super) is_shut_down: bool,
+    /// Writes that moved something.
+    pub(super) write_count: u64,
+}
+
+impl<I, C: Chunk> Io<I, C> {
+    pub(super) fn new(line: Arc<Mutex<Line<I>>>, shared: Arc<Shared<C>>) -> Self {
+        Self { line, shared, spare: Fifo::new() }
+    }
+
+    /// Takes the socket out, with the bytes read ahead.
+    pub(super) fn take(&self) -> Option<(I, BytesMut)> {
+        let mut line = lock(&self.line);
+        let io = line.io.take()?;
+        Some((io, std::mem::take(&mut line.ahead)))
+    }
+}
+
+impl<I, C> Read for Io<I, C>
+where
+    I: Read + Unpin,
+    C: Chunk,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        lock(&self.line).poll_deliver(buf, cx)
+    }
+}
+
+impl<I, C> Write for Io<I, C>
+where
+    I: Write + Unpin,
+    C: Chunk,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        lock(&self.line).poll_write(cx, |io, cx| io.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        lock(&self.line).poll_write(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        lock(&self.line).io.as_ref().is_some_and(Write::is_write_vectored)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = lock(&this.line).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            this.shared.confirm(&mut this.spare);
+        }
+        flushed
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.line).poll_shutdown(cx)
+    }
+}
+
+impl<I> Line<I> {
+    pub(super) fn new(io: I) -> Self {
+        Self {
+            io: Some(io),
+            ahead: BytesMut::new(),
+            scanner: Scanner::new(),
+            head_count: 0,
+            is_chunked: false,
+            seen: Seen {
+                is_reading: false,
+                is_ended: false,
+                is_blocked: false,
+                is_shut_down: false,
+                write_count: 0,
+            },
+            drained_bytes: 0,
+        }
+    }
+
+    /// hyper is polled next. Whether it reads is asked anew each time, for it may lose interest
+    /// without another read.
+    pub(super) fn begin(&mut self) {
+        self.seen.is_reading = false;
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// Whether the connection is idle but for an unfinished head: an answer would not fall into
+    /// another. hyper reads a head only when everything before is answered; only in a body of
+    /// unknown length a head cannot be told.
+    pub(super) fn waits_for_rest_of_head(&self) -> bool {
+        self.seen.is_reading && !self.is_chunked && self.scanner.is_mid_head()
+    }
+
+    /// Closes the socket.
+    pub(super) fn hang_up(&mut self) {
+        self.io = None;
+        self.ahead = BytesMut::new();
+    }
+}
+
+impl<I: Read + Unpin> Line<I> {
+    /// Reads for hyper: what was read ahead first, at most one message at a time.
+    fn poll_deliver(
+        &mut self,
+        mut buf: ReadBufCursor<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.seen.is_reading = false;
+        if self.ahead.is_empty() {
+            let room = buf.remaining();
+            let scanner = &mut self.scanner;
+            let ahead = &mut self.ahead;
+            let read = poll_scratch(&mut self.io, room, cx, |bytes| {
+                let (now, later) = bytes.split_at(scanner.scan(bytes));
+                buf.put_slice(now);
+                ahead.extend_from_slice(later);
+            });
+            match read {
+                Poll::Pending => self.seen.is_reading = true,
+                Poll::Ready(Ok(0) | Err(_)) => self.seen.is_ended = true,
+                Poll::Ready(Ok(_)) => {}
+            }
+            return read.map_ok(|_| ());
+        }
+        let most = self.ahead.len().min(buf.remaining());
+        let bytes = self.ahead.get(..most).unwrap_or_default();
+        let bytes = bytes.get(..self.scanner.scan(bytes)).unwrap_or_default();
+        let taken = bytes.len();
+        buf.put_slice(bytes);
+        self.ahead.advance(taken);
+        if self.ahead.is_empty() && self.ahead.capacity() > KEEP_BYTES {
+            self.ahead = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the peer has gone; reads ahead to learn it. While hyper itself waits for bytes
+    /// they are hyper's: it would not hear of those read here.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..READS_A_POLL {
+            if self.seen.is_ended {
+                return Poll::Ready(());
+            }
+            let room = AHEAD_BYTES.saturating_sub(self.ahead.len());
+            if self.seen.is_reading || room == 0 {
+                return Poll::Pending;
+            }
+            let ahead = &mut self.ahead;
+            let read = ready!(
+                poll_scratch(&mut self.io, room, cx, |bytes| ahead.extend_from_slice(bytes))
+            );
+            self.seen.is_ended = !matches!(read, Ok(1..));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads to the peer's end and forgets what it reads: closing a socket with unread bytes in it
+    /// resets the connection, and the last answer may be lost. Ready when there is no more reason
+    /// to wait.
+    pub(super) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..READS_A_POLL {
+            if self.seen.is_ended || self.drained_bytes > DRAIN_BYTES {
+                return Poll::Ready(());
+            }
+            let read = ready!(poll_scratch(&mut self.io, SCRATCH_BYTES, cx, |_| ()));
+            self.seen.is_ended = !matches!(read, Ok(1..));
+            self.drained_bytes += read.unwrap_or(0);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<I: Write + Unpin> Line<I> {
+    /// Writes a last answer as far as it goes at once, and closes our side.
+    pub(super) fn dismiss(&mut self, answer: &[u8], cx: &mut Context<'_>) {
+        if !answer.is_empty() && !self.poll_write(cx, |io, cx| io.poll_write(cx, answer)).is_ready()
+        {
+            return;
+        }
+        if self.poll_flush(cx).is_ready() {
+            let _ = self.poll_shutdown(cx);
+        }
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut I>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let written = self.with_io(|io| write(io, cx));
+        self.seen.is_blocked = written.is_pending();
+        if let Poll::Ready(Ok(1..)) = written {
+            self.seen.write_count = self.seen.write_count.wrapping_add(1);
+        }
+        written
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.with_io(|io| io.poll_flush(cx));
+        self.seen.is_blocked = flushed.is_pending();
+        flushed
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = self.with_io(|io| io.poll_shutdown(cx));
+        self.seen.is_blocked = shut.is_pending();
+        self.seen.is_shut_down |= matches!(shut, Poll::Ready(Ok(())));
+        shut
+    }
+
+    fn with_io<T>(
+        &mut self,
+        act: impl FnOnce(Pin<&mut I>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut self.io {
+            Some(io) => act(Pin::new(io)),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+/// Reads at most `most` bytes into this thread's scratch and shows them: a connection owns no
+/// buffer of its own, and what hyper's buffer gets can be looked at first.
+fn poll_scratch<I: Read + Unpin>(
+    io: &mut Option<I>,
+    most: usize,
+    cx: &mut Context<'_>,
+    show: impl FnOnce(&[u8]),
+) -> Poll<io::Result<usize>> {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let Some(io) = io else {
+        return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+    };
+    // Taken out for the time: a socket that is itself such a stack finds none and makes its own.
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    scratch.resize(SCRATCH_BYTES, 0);
+    let mut buf = ReadBuf::new(scratch.get_mut(..most.min(SCRATCH_BYTES)).unwrap_or_default());
+    let read = Pin::new(io).poll_read(cx, buf.unfilled()).map_ok(|()| buf.filled().len());
+    if let Poll::Ready(Ok(1..)) = read {
+        show(buf.filled());
+    }
+    let _ = SCRATCH.try_with(|slot| slot.set(scratch));
+    read
+}

@@ -1,0 +1,77 @@
+//! One HTTP/1 connection: hyper speaks the protocol, this module adds what a SockJS server must
+//! know about the wire and hyper does not tell.
+//!
+//! It owns the flush barrier (which chunks have left), the watch for clients that leave while a
+//! receiver is attached, the deadlines of a connection, and the parts of PROTOCOL.md §8 that
+//! hyper leaves open. It keeps the driver's side of invariant 2: every chunk handed in is
+//! reported exactly once, as written or as lost.
+//!
+//! - `shared`: what the connection and its bodies share, [`ConnectionHandle`];
+//! - `fifo`: the chunks between `hand` and the flush;
+//! - `line`: the socket, read ahead, and what is seen of its traffic;
+//! - `scan`: where heads end in the bytes that arrive;
+//! - `gate`: the checks around the service;
+//! - `clock`: deadlines that cost nothing while nothing waits;
+//! - `serve`: the future that ties them together;
+//! - `stream`: the connection after an upgrade.
+
+mod clock;
+mod fifo;
+mod gate;
+mod line;
+mod scan;
+mod serve;
+mod shared;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub(crate) use self::{
+    fifo::{Chunk, Ledger},
+    serve::{Connection, serve_connection},
+    shared::{ConnectionHandle, Parked},
+    stream::Stream,
+};
+
+/// The limits of one connection.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConnectionConfig {
+    /// A longer request head is answered 431; hyper's least is 8 KiB. As hyper has one setting
+    /// for its buffers, this is also how much of a response it gathers before it must write.
+    pub max_head_bytes: usize,
+    /// More header lines than this are answered 431.
+    pub max_header_count: usize,
+    /// A longer request target, in a head that is not too long itself, is answered 414.
+    pub max_target_bytes: usize,
+    /// How long a client may keep the connection waiting for bytes, counted from the last
+    /// complete head or from the moment the connection became idle. Trickling does not extend it.
+    pub read_timeout: Duration,
+    /// How long a write or flush may go without moving a byte.
+    pub write_stall: Duration,
+}
+
+impl Default for ConnectionConfig {
+    /// The defaults of DESIGN.md §5; the target's is the least that RFC 9112 §3 recommends,
+    /// rounded up.
+    fn default() -> Self {
+        Self {
+            max_head_bytes: 16 * 1024,
+            max_header_count: 64,
+            max_target_bytes: 8 * 1024,
+            read_timeout: Duration::from_secs(30),
+            write_stall: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Locks, whatever became of the last holder: what these locks guard is changed in single steps,
+/// so a panic elsewhere leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

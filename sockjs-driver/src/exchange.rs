@@ -1,0 +1,267 @@
+//! One request and its answer: the core decides, this carries it out.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, EXPECT, HeaderValue, UPGRADE};
+use http::{HeaderMap, Request, Response, request};
+use hyper::upgrade::OnUpgrade;
+use sockjs_core::{
+    Action, BodyError, Grade, Message, Peer, ReceivePermit, Refused, Route, SendPermit, SendReply,
+    SessionKey, WebsocketPermit,
+};
+
+use crate::body::Body;
+use crate::connection::Stream;
+use crate::guard::{Connection, Guard, Ticket};
+use crate::hub::Hub;
+use crate::shard::Shard;
+use crate::upload;
+use crate::websocket::pump;
+
+/// The other end of a request's connection, in the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// How long a receive request waits while its session has another receiver: so long the network has
+/// to tell that the other one has ended (PROTOCOL §5 rule 4).
+const GRACE: Duration = Duration::from_millis(20);
+
+/// How often a send request lets other tasks run before it is answered.
+const YIELDS: u8 = 8;
+
+impl Hub {
+    /// Answers a request. Paths that are not the service's get a 404.
+    pub(crate) async fn respond<B>(self: Arc<Self>, mut request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body,
+    {
+        let upgrade = request.headers().contains_key(UPGRADE).then(|| upgrade_of(&mut request));
+        let (mut head, body) = request.into_parts();
+        let connection = head.extensions.remove::<Connection>();
+        let expects = head.headers.contains_key(EXPECT);
+        let peer = Peer::new(
+            head.extensions.get::<PeerAddr>().map(|peer| peer.0),
+            if connection.is_some() { Grade::Socket } else { Grade::Taken },
+        );
+        match self.route(head, &peer) {
+            Route::Respond(response) => self.refuse(response, body, expects).await,
+            Route::Receive(permit) => self.receive(*permit, connection).await,
+            Route::Send(permit) => self.receive_messages(*permit, body, expects).await,
+            Route::Websocket(permit) => self.upgrade(*permit, upgrade.flatten(), connection).await,
+        }
+    }
+
+    fn route(&self, head: request::Parts, peer: &Peer) -> Route {
+        if self.app.is_draining() && self.opens_session(&head) {
+            return Route::Respond(self.service.unavailable(&head));
+        }
+        // Only info shows it. Without a source of randomness the operating system is broken, and a
+        // constant then only lets caches repeat themselves.
+        let entropy = getrandom::u32().unwrap_or_default();
+        self.service.route(head, peer, entropy, self.app.now())
+    }
+
+    /// While draining, `info` sends clients elsewhere; the endpoints refuse new sessions.
+    fn opens_session(&self, head: &request::Parts) -> bool {
+        head.uri.path().strip_prefix(&*self.service.settings().prefix) == Some("/info")
+    }
+
+    /// A complete answer, after what the client may still be sending.
+    async fn refuse<B: http_body::Body>(
+        &self,
+        response: Response<Bytes>,
+        body: B,
+        expects: bool,
+    ) -> Response<Body> {
+        let patience = self.service.settings().limits.body_timeout;
+        let has_ended = body.is_end_stream();
+        // Who expects to be asked for the body has not sent it, and shall not.
+        let can_go_on =
+            has_ended || (!expects && upload::drain(body, patience, &*self.app.runtime).await);
+        let mut response = response.map(Body::full);
+        if !can_go_on {
+            close_after(response.headers_mut());
+        }
+        response
+    }
+
+    async fn receive(
+        &self,
+        permit: ReceivePermit,
+        connection: Option<Connection>,
+    ) -> Response<Body> {
+        let who = match self.app.authorize(permit.head()).await {
+            Ok(who) => who,
+            Err(status) => return permit.refuse(status).map(Body::full),
+        };
+        let shard = self.shard_of(permit.id());
+        let occupied = shard.turn(|turn| turn.endpoint.is_occupied(&permit));
+        if occupied {
+            self.app.runtime.sleep(GRACE).await;
+        }
+        let action = shard.turn(|turn| turn.endpoint.handle_receive(permit, who, turn.now));
+        match action {
+            Action::Respond(response) => response.map(Body::full),
+            Action::Poll { head, receiver } => {
+                let guard = Guard::new(shard.clone(), receiver);
+                let body = poll(guard, connection).await;
+                head.map(|()| body)
+            }
+            Action::Stream { head, receiver } => {
+                let guard = Guard::new(shard.clone(), receiver);
+                head.map(|()| Body::stream(guard, connection))
+            }
+            Action::Upgrade { .. } | Action::Collect { .. } => unexpected(),
+        }
+    }
+
+    async fn receive_messages<B: http_body::Body>(
+        &self,
+        permit: SendPermit,
+        body: B,
+        expects: bool,
+    ) -> Response<Body> {
+        let who = match self.app.authorize(permit.head()).await {
+            Ok(who) => who,
+            Err(status) => return self.refuse(permit.refuse(status), body, expects).await,
+        };
+        let shard = self.shard_of(permit.id());
+        let action = shard.turn(|turn| turn.endpoint.handle_send(permit, who, turn.now));
+        let (session, max_bytes, reply) = match action {
+            Action::Respond(response) => return self.refuse(response, body, expects).await,
+            Action::Collect { session, max_bytes, reply } => (session, max_bytes, reply),
+            _ => return unexpected(),
+        };
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > max_bytes {
+            return self.refuse(reply.unread(BodyError::TooLarge), body, expects).await;
+        }
+        let patience = self.service.settings().limits.body_timeout;
+        match upload::collect(body, max_bytes, patience, &*self.app.runtime).await {
+            Ok(body) => deliver(shard, session, &body, reply).await.map(Body::full),
+            Err(error) => {
+                // What is left of the body cannot be told from a next request.
+                let mut response = reply.unread(error).map(Body::full);
+                close_after(response.headers_mut());
+                response
+            }
+        }
+    }
+
+    async fn upgrade(
+        &self,
+        permit: WebsocketPermit,
+        upgrade: Option<OnUpgrade>,
+        connection: Option<Connection>,
+    ) -> Response<Body> {
+        let who = match self.app.authorize(permit.head()).await {
+            Ok(who) => who,
+            Err(status) => return permit.refuse(status).map(Body::full),
+        };
+        let Some(upgrade) = upgrade else { return unexpected() };
+        let shard = self.any_shard();
+        let action = shard.turn(|turn| turn.endpoint.handle_websocket(permit, who, turn.now));
+        match action {
+            Action::Respond(response) => response.map(Body::full),
+            Action::Upgrade { head, receiver } => {
+                let guard = Guard::new(shard.clone(), receiver);
+                let limits = self.service.settings().limits.clone();
+                self.app.runtime.spawn(Box::pin(async move {
+                    // An upgrade that fails drops the guard, which tells.
+                    if let Ok(upgraded) = upgrade.await {
+                        let stream = match connection {
+                            Some(connection) => connection.open(upgraded),
+                            None => Stream::from(upgraded),
+                        };
+                        pump::run(stream, guard, limits.message_bytes).await;
+                    }
+                }));
+                head.map(|()| Body::default())
+            }
+            _ => unexpected(),
+        }
+    }
+}
+
+/// Waits for the frame of a one-frame response, so that head and frame leave in one write.
+fn poll(mut guard: Guard, connection: Option<Connection>) -> impl Future<Output = Body> {
+    guard.park(connection.as_ref());
+    let mut buf = BytesMut::new();
+    poll_fn(move |cx| {
+        let Poll::Ready(transmit) = guard.poll_transmit(&mut buf, cx.waker()) else {
+            return Poll::Pending;
+        };
+        let chunk = transmit.and_then(|transmit| transmit.chunk);
+        let ticket = Ticket::new(guard.shard(), chunk);
+        Poll::Ready(Body::once(buf.split().freeze(), ticket, connection.clone()))
+    })
+}
+
+/// Passes a body's messages to their session; waits while the application lags.
+async fn deliver(
+    shard: &Arc<Shard>,
+    session: SessionKey,
+    body: &[u8],
+    reply: SendReply,
+) -> Response<Bytes> {
+    let mut batch: Vec<Message> = Vec::new();
+    if let Err(error) = reply.read(body, &mut batch) {
+        return reply.broken(error);
+    }
+    let delivered = poll_fn(|cx| {
+        shard.turn(|turn| match turn.endpoint.handle_messages(session, &mut batch, turn.now) {
+            Err(Refused::Full) => {
+                turn.waiting.of(session).wait(cx.waker());
+                Poll::Pending
+            }
+            delivered => Poll::Ready(delivered),
+        })
+    });
+    match delivered.await {
+        Ok(()) => {
+            let mut yields = YIELDS;
+            poll_fn(|cx| answered(shard, session, &mut yields, cx)).await;
+            reply.accepted()
+        }
+        Err(refused) => reply.refused(refused),
+    }
+}
+
+/// Lets an application that answers at once do so before its client is told that its messages
+/// arrived: the poll that follows then finds the answer (PROTOCOL §9). Gives up after a few turns of
+/// the runtime, for the application may take its time.
+fn answered(
+    shard: &Shard,
+    session: SessionKey,
+    yields: &mut u8,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let is_waiting = shard.turn(|turn| turn.waiting.of(session).reader.is_some());
+    if is_waiting || *yields == 0 {
+        return Poll::Ready(());
+    }
+    *yields -= 1;
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// The upgrade that the server around us offers with a request, if it does.
+fn upgrade_of<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
+    request.extensions_mut().remove::<OnUpgrade>()
+}
+
+fn close_after(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// An action that does not go with its request, or a server around us that cannot upgrade.
+fn unexpected() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = http::StatusCode::NOT_IMPLEMENTED;
+    response
+}

@@ -1,0 +1,130 @@
+//! Owners of what the endpoint hands out: whatever happens to them, it is told.
+
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use bytes::BytesMut;
+use sockjs_core::{ChunkId, Gone, Receiver, SessionKey, Transmit, Transport};
+
+use crate::connection::{ConnectionHandle, Ledger, Parked};
+use crate::shard::{Shard, Turn};
+
+/// The connection that carries a response, if it is one of ours.
+pub(crate) type Connection = ConnectionHandle<ChunkId>;
+
+/// Owns a receiver from the very turn in which the endpoint returned it. Its drop tells that the
+/// receiver is gone, unless it has finished: that covers a response that was never polled, a
+/// parked poll, an upgrade that never came.
+pub(crate) struct Guard {
+    shard: Arc<Shard>,
+    receiver: Option<Receiver>,
+    /// Keeps the connection watching for its client's leaving.
+    parked: Option<Parked<ChunkId>>,
+}
+
+impl Guard {
+    pub(crate) fn new(shard: Arc<Shard>, receiver: Receiver) -> Self {
+        Self { shard, receiver: Some(receiver), parked: None }
+    }
+
+    /// From now on the connection ends as soon as its client leaves.
+    pub(crate) fn park(&mut self, connection: Option<&Connection>) {
+        self.parked = connection.map(Connection::park);
+    }
+
+    /// The next frame, appended to `buf`; nothing once the receiver has finished.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        buf: &mut BytesMut,
+        waker: &Waker,
+    ) -> Poll<Option<Transmit>> {
+        let shard = self.shard.clone();
+        shard.turn(|turn| self.transmit_in(turn, buf, waker))
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), within a turn.
+    pub(crate) fn transmit_in(
+        &mut self,
+        turn: &mut Turn<'_>,
+        buf: &mut BytesMut,
+        waker: &Waker,
+    ) -> Poll<Option<Transmit>> {
+        let Some(receiver) = &mut self.receiver else { return Poll::Ready(None) };
+        let Some(transmit) = turn.endpoint.poll_transmit(receiver, buf) else {
+            if let Some(key) = receiver.session() {
+                turn.waiting.of(key).receiver = Some(waker.clone());
+            }
+            return Poll::Pending;
+        };
+        if transmit.fin {
+            self.receiver = None;
+            self.parked = None;
+        }
+        Poll::Ready(Some(transmit))
+    }
+
+    /// Tells why the receiver ended, if it has not finished.
+    pub(crate) fn gone(&mut self, why: Gone) {
+        self.parked = None;
+        if let Some(receiver) = self.receiver.take() {
+            self.shard.turn(|turn| turn.endpoint.handle_gone(receiver, why, turn.now));
+        }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.receiver.is_none()
+    }
+
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
+        &self.shard
+    }
+
+    /// The session whose frames come here.
+    pub(crate) fn session(&self) -> Option<SessionKey> {
+        self.receiver.as_ref()?.session()
+    }
+
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        self.receiver.as_ref().map(Receiver::transport)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.gone(Gone::Disconnected);
+    }
+}
+
+/// Owns the word on a chunk: it was written, or it was lost, and nothing else.
+pub(crate) struct Ticket {
+    ledger: Arc<dyn Ledger<ChunkId>>,
+    chunk: Option<ChunkId>,
+}
+
+impl Ticket {
+    pub(crate) fn new(shard: &Arc<Shard>, chunk: Option<ChunkId>) -> Self {
+        Self { ledger: shard.clone(), chunk }
+    }
+
+    /// The chunk's bytes are on their way in a connection of ours, which will tell.
+    pub(crate) fn hand(mut self, connection: &Connection) {
+        if let Some(chunk) = self.chunk.take() {
+            connection.hand(&self.ledger, chunk);
+        }
+    }
+
+    /// The server around us took the chunk's bytes.
+    pub(crate) fn taken(mut self) {
+        if let Some(chunk) = self.chunk.take() {
+            self.ledger.written(&[chunk]);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(chunk) = self.chunk.take() {
+            self.ledger.lost(&[chunk]);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Connections of our own server: what an adapter's accept loop hands over.
+
+use std::error::Error;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use pin_project_lite::pin_project;
+use sockjs_core::ChunkId;
+
+use crate::connection::{self, ConnectionConfig};
+use crate::exchange::PeerAddr;
+use crate::runtime::Runtime;
+
+/// Serves HTTP/1 on a connection with any service, such as a [`SockJs`](crate::SockJs) or a router
+/// that holds some. The sessions that it carries know when their frames reached the socket, and
+/// that their client left, within the time of a round trip.
+pub fn serve_connection<I, S, B>(
+    io: I,
+    peer: Option<SocketAddr>,
+    service: S,
+    config: ConnectionConfig,
+    runtime: Arc<dyn Runtime>,
+) -> Connection<I, S, B>
+where
+    I: Read + Write + Send + Unpin + 'static,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let service = WithPeer { service, peer: peer.map(PeerAddr) };
+    Connection { inner: connection::serve_connection(io, service, config, runtime) }
+}
+
+pin_project! {
+    /// A connection at work; ends with it. See [`serve_connection`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Connection<I, S, B>
+    where
+        S: tower_service::Service<Request<Incoming>, Response = Response<B>>,
+        S: Clone,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: http_body::Body,
+    {
+        #[pin]
+        inner: connection::Connection<I, WithPeer<S>, B, ChunkId>,
+    }
+}
+
+impl<I, S, B> Connection<I, S, B>
+where
+    I: Read + Write + Send + Unpin + 'static,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Ends the connection after the response that is under way, or now if it is idle. Poll on
+    /// after this call.
+    pub fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.project().inner.graceful_shutdown();
+    }
+}
+
+impl<I, S, B> Future for Connection<I, S, B>
+where
+    I: Read + Write + Send + Unpin + 'static,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().inner.poll(cx)
+    }
+}
+
+/// Tells the service who is at the other end.
+#[derive(Clone, Debug)]
+struct WithPeer<S> {
+    service: S,
+    peer: Option<PeerAddr>,
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for WithPeer<S>
+where
+    S: tower_service::Service<Request<Incoming>> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    /// Calls a clone without asking whether it is ready: like hyper, this holds no queue in which
+    /// a request could wait.
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
+        self.service.clone().call(request)
+    }
+}

@@ -1,0 +1,310 @@
+//! The application's handle of a session (DESIGN §4).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use sockjs_core::{
+    CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport,
+};
+
+use crate::shard::Shard;
+
+/// One client, from its opening to its end: the application's side.
+///
+/// There is one `Session` for each client, which receives; any number of [`SessionHandle`]s, which
+/// send and close, come from [`handle`](Self::handle). When the handler returns, the session is
+/// closed.
+///
+/// It is also a `Stream` of messages and a `Sink` for them.
+pub struct Session {
+    handle: SessionHandle,
+    /// A message that the sink took and the queue did not yet.
+    pending: Option<Message>,
+}
+
+/// A clonable handle of a session, for other tasks.
+#[derive(Clone)]
+pub struct SessionHandle(pub(crate) Arc<Inner>);
+
+/// What all handles of a session share.
+pub(crate) struct Inner {
+    pub(crate) shard: Arc<Shard>,
+    pub(crate) key: SessionKey,
+    info: ConnectionInfo,
+    /// What the application closed it with.
+    closing: OnceLock<CloseReason>,
+    /// What to close it with when the handler returns.
+    deferred: Mutex<Option<CloseReason>>,
+    end: OnceLock<End>,
+}
+
+struct End {
+    report: Report,
+    /// What the client sent before the end and the application has not taken yet.
+    unread: Mutex<VecDeque<Message>>,
+}
+
+impl Inner {
+    pub(crate) fn new(shard: Arc<Shard>, key: SessionKey, info: ConnectionInfo) -> Arc<Self> {
+        Arc::new(Self {
+            shard,
+            key,
+            info,
+            closing: OnceLock::new(),
+            deferred: Mutex::new(None),
+            end: OnceLock::new(),
+        })
+    }
+
+    /// The session ended.
+    pub(crate) fn end(&self, mut report: Report) {
+        let unread = Mutex::new(std::mem::take(&mut report.unread).into());
+        // The core reports each session once.
+        let _ = self.end.set(End { report, unread });
+    }
+
+    pub(crate) fn panicked(&self) {
+        let key = self.key;
+        self.shard.turn(|turn| turn.endpoint.handle_panic(key, turn.now));
+    }
+
+    pub(crate) fn handler_ended(&self) {
+        let reason = lock(&self.deferred).take().unwrap_or_default();
+        self.close(reason);
+    }
+
+    fn close(&self, reason: CloseReason) {
+        if self.end.get().is_none() && self.closing.set(reason.clone()).is_ok() {
+            self.shard.turn(|turn| turn.endpoint.close(self.key, reason));
+        }
+    }
+
+    fn unread(&self) -> Option<Message> {
+        if self.closing.get().is_some() {
+            return None;
+        }
+        lock(&self.end.get()?.unread).pop_front()
+    }
+}
+
+impl Session {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { handle: SessionHandle(inner), pending: None }
+    }
+
+    /// The client's next message, in order. `None` once the session has ended and all that arrived
+    /// before its end was taken, or once the application closed it.
+    ///
+    /// Taking messages is the back-pressure: while the application takes none, its client's
+    /// WebSocket is not read, and its send requests wait.
+    pub async fn recv(&mut self) -> Option<Message> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`recv`](Self::recv), for futures written by hand.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let inner = &self.handle.0;
+        let key = inner.key;
+        let received = inner.shard.turn(|turn| {
+            let message = turn.endpoint.recv(key);
+            if message.is_none() && !self.handle.is_closed() {
+                turn.waiting.of(key).reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(message)
+        });
+        Poll::Ready(ready!(received).or_else(|| inner.unread()))
+    }
+
+    /// A handle for other tasks.
+    pub fn handle(&self) -> SessionHandle {
+        self.handle.clone()
+    }
+
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let sent = self.handle.0.poll_send(&mut self.pending, cx.waker());
+        if sent.is_pending() {
+            return Poll::Pending;
+        }
+        self.pending = None;
+        sent
+    }
+}
+
+impl Deref for Session {
+    type Target = SessionHandle;
+
+    fn deref(&self) -> &SessionHandle {
+        &self.handle
+    }
+}
+
+impl SessionHandle {
+    /// Sends a message; waits for room in the session's queue.
+    ///
+    /// What is accepted arrives in order and without a gap, or is named in the
+    /// [`Report`](Self::closed).
+    ///
+    /// # Errors
+    /// The message is given back if the session is closed, or if it is bytes and the transport
+    /// carries text only.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let mut message = Some(message.into().encode());
+        poll_fn(|cx| self.0.poll_send(&mut message, cx.waker())).await
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`SendError::Full`] if there is no room.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into().encode();
+        self.0.shard.turn(|turn| turn.endpoint.send(self.0.key, message))
+    }
+
+    /// Closes the session: what was sent before is delivered first, then the client is told.
+    /// Closing again changes nothing. [`CloseReason::GO_AWAY`] is the usual reason.
+    pub fn close(&self, reason: CloseReason) {
+        self.0.close(reason);
+    }
+
+    /// Closes the session with this reason when its handler returns; until then it sends and
+    /// receives as before.
+    pub fn close_later(&self, reason: CloseReason) {
+        *lock(&self.0.deferred) = Some(reason);
+    }
+
+    /// Whether the session was closed or has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.closing.get().is_some() || self.0.end.get().is_some()
+    }
+
+    /// Why the session was closed: the application's own reason, or the end's. `None` while it is
+    /// open.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        let ended = self.0.end.get().map(|end| end.report.reason.clone());
+        ended.or_else(|| self.0.closing.get().cloned())
+    }
+
+    /// Waits for the session's end, and accounts for its messages.
+    ///
+    /// `unread` holds what the application has not taken at the time of the call.
+    pub async fn closed(&self) -> Report {
+        let inner = &self.0;
+        poll_fn(|cx| match inner.report() {
+            Some(report) => Poll::Ready(report),
+            None => inner.shard.turn(|turn| match inner.report() {
+                Some(report) => Poll::Ready(report),
+                None => {
+                    turn.waiting.of(inner.key).wait(cx.waker());
+                    Poll::Pending
+                }
+            }),
+        })
+        .await
+    }
+
+    /// What is known of the client: its address, query, headers, cookies.
+    pub fn info(&self) -> &ConnectionInfo {
+        &self.0.info
+    }
+
+    /// The transport that opened the session.
+    pub fn transport(&self) -> Transport {
+        self.0.info.transport()
+    }
+}
+
+impl Inner {
+    fn poll_send(
+        &self,
+        message: &mut Option<Message>,
+        waker: &Waker,
+    ) -> Poll<Result<(), SendError>> {
+        let Some(sending) = message.take() else { return Poll::Ready(Ok(())) };
+        self.shard.turn(|turn| match turn.endpoint.send(self.key, sending) {
+            Err(SendError::Full(back)) => {
+                *message = Some(back);
+                turn.waiting.of(self.key).wait(waker);
+                Poll::Pending
+            }
+            sent => Poll::Ready(sent),
+        })
+    }
+
+    fn report(&self) -> Option<Report> {
+        let end = self.end.get()?;
+        let unread = lock(&end.unread).iter().cloned().collect();
+        let mut report = end.report.clone();
+        report.unread = unread;
+        Some(report)
+    }
+}
+
+impl Stream for Session {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.get_mut().poll_recv(cx)
+    }
+}
+
+/// Ready means that the last message found room, so that at most one waits outside of the queue.
+impl Sink<Message> for Session {
+    type Error = SendError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.get_mut().poll_pending(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        self.get_mut().pending = Some(message.encode());
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.get_mut().poll_pending(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        self.close(CloseReason::GO_AWAY);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Shows nothing of the client.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("key", &self.0.key)
+            .field("transport", &self.transport())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Handles are equal if they are of the same session.
+impl PartialEq for SessionHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SessionHandle {}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

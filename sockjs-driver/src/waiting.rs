@@ -1,0 +1,78 @@
+//! Who waits for which session.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use smallvec::SmallVec;
+use sockjs_core::{Endpoint, SessionKey};
+
+use crate::session::Inner;
+
+/// The wakers of a shard, by session.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    /// By [`SessionKey::index`], so that no hashing is needed.
+    places: Vec<Place>,
+    /// Those that wait for the last session to end.
+    for_idle: Vec<Waker>,
+}
+
+/// What waits for one session.
+#[derive(Default)]
+pub(crate) struct Place {
+    /// Whose place it is now; an index is used again.
+    key: Option<SessionKey>,
+    /// The application's side, from its opening to its end.
+    pub(crate) session: Option<Arc<Inner>>,
+    /// The application, for a message.
+    pub(crate) reader: Option<Waker>,
+    /// The response or WebSocket, for a frame.
+    pub(crate) receiver: Option<Waker>,
+    /// Senders in either direction for room, and those that wait for the end.
+    pub(crate) others: Vec<Waker>,
+}
+
+impl Waiting {
+    /// The place of a session.
+    pub(crate) fn of(&mut self, key: SessionKey) -> &mut Place {
+        let index = key.index();
+        if index >= self.places.len() {
+            self.places.resize_with(index + 1, Place::default);
+        }
+        let place = &mut self.places[index];
+        if place.key != Some(key) {
+            *place = Place { key: Some(key), ..Place::default() };
+        }
+        place
+    }
+
+    /// Empties a session's place.
+    pub(crate) fn remove(&mut self, key: SessionKey) -> Place {
+        std::mem::take(self.of(key))
+    }
+
+    /// Waits for the last session to end.
+    pub(crate) fn for_idle(&mut self, waker: &Waker) {
+        add(&mut self.for_idle, waker);
+    }
+
+    /// Gives out those that wait for the last session to end, if it has.
+    pub(crate) fn idle(&mut self, endpoint: &Endpoint, wakers: &mut SmallVec<[Waker; 4]>) {
+        if endpoint.live() == 0 {
+            wakers.extend(self.for_idle.drain(..));
+        }
+    }
+}
+
+impl Place {
+    /// Waits for room or for the end.
+    pub(crate) fn wait(&mut self, waker: &Waker) {
+        add(&mut self.others, waker);
+    }
+}
+
+fn add(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
+    }
+}

@@ -1,0 +1,5 @@
+//! WebSockets: framing sans I/O, and the pump that moves bytes between it and a stream.
+
+mod codec;
+mod frame;
+pub(crate) mod pump;

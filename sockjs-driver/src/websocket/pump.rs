@@ -1,0 +1,289 @@
+//! Drives one WebSocket (DESIGN §4): read a burst, parse it outside of the lock, one turn in, one
+//! turn out, one write; then a turn that confirms, looks for more and stores the waker, all at
+//! once, for lost wake-ups live between these.
+
+use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use hyper::rt::{Read, ReadBuf, Sleep, Write};
+use sockjs_core::wire::payload;
+use sockjs_core::{ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Transport};
+
+use super::codec::{Codec, Incoming};
+use super::frame::{self, Opcode};
+use crate::connection::Stream;
+use crate::guard::Guard;
+use crate::shard::Turn;
+
+/// What is read at a time.
+const READ_BYTES: usize = 16 * 1024;
+/// Output that stops further reading and transmitting until it is written.
+const OUTPUT_BYTES: usize = 64 * 1024;
+/// Rounds of read and write in one poll, so that one busy WebSocket does not starve others.
+const ROUNDS: usize = 8;
+/// Buffers up to this size are kept while a WebSocket is idle.
+const IDLE_BUFFER_BYTES: usize = 2 * 1024;
+/// How long the peer may take to answer our close, and to take our answer to its own.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Carries a session over a WebSocket until either ends.
+pub(crate) fn run(
+    io: Stream,
+    guard: Guard,
+    max_message_bytes: usize,
+) -> impl Future<Output = ()> + Send {
+    Pump {
+        key: guard.session(),
+        transport: guard.transport().unwrap_or(Transport::Websocket),
+        io,
+        guard,
+        codec: Codec::new(max_message_bytes),
+        input: BytesMut::new(),
+        output: BytesMut::new(),
+        batch: Vec::new(),
+        ponged: false,
+        handed: None,
+        phase: Phase::Open,
+        deadline: None,
+    }
+}
+
+struct Pump {
+    io: Stream,
+    guard: Guard,
+    key: Option<SessionKey>,
+    transport: Transport,
+    codec: Codec,
+    input: BytesMut,
+    output: BytesMut,
+    /// Messages that the session has not taken yet.
+    batch: Vec<Message>,
+    ponged: bool,
+    /// The last chunk in `output`, and whether it was flushed.
+    handed: Option<ChunkId>,
+    phase: Phase,
+    /// When the closing handshake is given up.
+    deadline: Option<Pin<Box<dyn Sleep>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Our close is on its way or sent: the peer's is awaited, and what else it sends ignored.
+    Closing,
+    /// Both closes were exchanged: what is left of the output goes, then the connection.
+    Closed,
+}
+
+/// The stream ended, or must.
+struct Ended;
+
+impl Future for Pump {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let pump = self.get_mut();
+        match pump.rounds(cx) {
+            Ok(()) if !pump.is_overdue(cx) => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+impl Pump {
+    fn rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        let mut flushed = false;
+        for round in 0..ROUNDS {
+            let has_read = self.read(cx)?;
+            if round == 0 || has_read || flushed {
+                self.exchange(flushed, cx.waker());
+            }
+            let has_output = !self.output.is_empty();
+            flushed = match self.poll_flush(cx) {
+                Poll::Ready(Ok(())) => has_output,
+                Poll::Ready(Err(_)) => return Err(Ended),
+                Poll::Pending => false,
+            };
+            if self.phase == Phase::Closed && self.output.is_empty() {
+                return Err(Ended);
+            }
+            if !has_read && !flushed {
+                self.give_back_memory();
+                return Ok(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Reads what the socket holds, and parses it. Says whether there was anything.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        // An application that lags is not sent more; nor do pings pile up answers.
+        if !self.batch.is_empty() || self.output.len() >= OUTPUT_BYTES {
+            return Ok(false);
+        }
+        let mut storage = [MaybeUninit::uninit(); READ_BYTES];
+        let mut buf = ReadBuf::uninit(&mut storage);
+        match Pin::new(&mut self.io).poll_read(cx, buf.unfilled()) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+            Poll::Ready(_) => {
+                self.guard.gone(Gone::Disconnected);
+                return Err(Ended);
+            }
+        }
+        self.input.extend_from_slice(buf.filled());
+        self.parse();
+        Ok(true)
+    }
+
+    fn parse(&mut self) {
+        loop {
+            let reason = match self.codec.read(&mut self.input, &mut self.output) {
+                Ok(None) => return,
+                Ok(Some(_)) if self.phase == Phase::Closed => continue,
+                Ok(Some(Incoming::Closed(why))) => return self.closed(why),
+                Ok(Some(Incoming::Pong)) => {
+                    self.ponged = true;
+                    continue;
+                }
+                Ok(Some(Incoming::Text(text))) => {
+                    payload::read_websocket_text(self.transport, &text, &mut self.batch)
+                }
+                Ok(Some(Incoming::Binary(bytes))) => {
+                    payload::read_websocket_binary(self.transport, &bytes, &mut self.batch)
+                }
+                Err(violation) => Err(CloseReason::new(violation.code, violation.reason)),
+            };
+            if let Err(reason) = reason {
+                return self.violated(reason);
+            }
+        }
+    }
+
+    /// The peer closed: what it sent before counts.
+    fn closed(&mut self, why: Option<(u16, String)>) {
+        self.deliver_rest();
+        self.guard.gone(Gone::Closed(why.map(|(code, text)| CloseReason::new(code, text))));
+        self.start_closing(Phase::Closed);
+    }
+
+    /// The peer broke a rule: only the WebSocket close goes out, no close frame of SockJS.
+    fn violated(&mut self, reason: CloseReason) {
+        self.deliver_rest();
+        self.codec.close(reason.websocket_code(), reason.text(), &mut self.output);
+        self.guard.gone(Gone::Violation(reason));
+        self.start_closing(Phase::Closing);
+    }
+
+    fn deliver_rest(&mut self) {
+        let (Some(key), batch) = (self.key, &mut self.batch) else { return };
+        if !batch.is_empty() {
+            // One that is refused now is refused for good.
+            let _ = self
+                .guard
+                .shard()
+                .turn(|turn| turn.endpoint.handle_messages(key, batch, turn.now));
+            batch.clear();
+        }
+    }
+
+    fn start_closing(&mut self, phase: Phase) {
+        self.phase = phase;
+        let runtime = &self.guard.shard().app.runtime;
+        self.deadline.get_or_insert_with(|| runtime.sleep(CLOSE_TIMEOUT));
+    }
+
+    /// One turn: confirms what was flushed, passes messages in, takes frames out.
+    fn exchange(&mut self, flushed: bool, waker: &Waker) {
+        let shard = self.guard.shard().clone();
+        shard.turn(|turn| {
+            if flushed && let Some(chunk) = self.handed.take() {
+                turn.endpoint.handle_written(chunk, turn.now);
+            }
+            self.deliver(turn, waker);
+            self.transmit(turn, waker);
+        });
+        if self.guard.is_finished() && self.phase == Phase::Open {
+            self.start_closing(Phase::Closing);
+        }
+    }
+
+    fn deliver(&mut self, turn: &mut Turn<'_>, waker: &Waker) {
+        let Some(key) = self.key else { return };
+        if std::mem::take(&mut self.ponged) {
+            turn.endpoint.handle_pong(key, turn.now);
+        }
+        if self.batch.is_empty() {
+            return;
+        }
+        match turn.endpoint.handle_messages(key, &mut self.batch, turn.now) {
+            Ok(()) => {}
+            Err(Refused::Full) => turn.waiting.of(key).wait(waker),
+            Err(_) => self.batch.clear(),
+        }
+    }
+
+    fn transmit(&mut self, turn: &mut Turn<'_>, waker: &Waker) {
+        while self.output.len() < OUTPUT_BYTES {
+            let mark = frame::begin(&mut self.output);
+            let transmit = self.guard.transmit_in(turn, &mut self.output, waker);
+            let Poll::Ready(Some(transmit)) = transmit else {
+                return frame::abandon(mark, &mut self.output);
+            };
+            self.handed = transmit.chunk.or(self.handed);
+            match transmit.frame {
+                FrameKind::Text => frame::finish(mark, Opcode::Text, &mut self.output),
+                FrameKind::Binary => frame::finish(mark, Opcode::Binary, &mut self.output),
+                FrameKind::Ping => frame::finish(mark, Opcode::Ping, &mut self.output),
+                FrameKind::Close(reason) => {
+                    frame::abandon(mark, &mut self.output);
+                    let code = reason.websocket_code();
+                    self.codec.close(code, reason.text(), &mut self.output);
+                }
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.output))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.output.advance(written);
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Whether the closing handshake took too long.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+    }
+
+    /// A WebSocket that once carried a lot shall not hold it while idle.
+    fn give_back_memory(&mut self) {
+        for buf in [&mut self.input, &mut self.output] {
+            if buf.is_empty() && buf.capacity() > IDLE_BUFFER_BYTES {
+                *buf = BytesMut::new();
+            }
+        }
+        if self.batch.is_empty() && self.batch.capacity() > 16 {
+            self.batch = Vec::new();
+        }
+    }
+}
+
+/// What was handed and not flushed is lost; then the guard tells that the receiver is gone.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if let Some(chunk) = self.handed.take() {
+            self.guard.shard().turn(|turn| turn.endpoint.handle_lost(chunk, turn.now));
+        }
+    }
+}
