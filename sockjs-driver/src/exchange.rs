@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -31,8 +31,10 @@ pub struct PeerAddr(pub SocketAddr);
 /// to tell that the other one has ended (PROTOCOL §5 rule 4).
 const GRACE: Duration = Duration::from_millis(20);
 
-/// How often a send request lets other tasks run before it is answered.
-const YIELDS: u8 = 8;
+/// How often a send request lets other tasks run before it waits.
+const YIELDS: u8 = 3;
+/// How long it waits at most for the application to ask for more.
+const ANSWER_TIME: Duration = Duration::from_millis(25);
 
 impl Hub {
     /// Answers a request. Paths that are not the service's get a 404.
@@ -224,8 +226,7 @@ async fn deliver(
     });
     match delivered.await {
         Ok(()) => {
-            let mut yields = YIELDS;
-            poll_fn(|cx| answered(shard, session, &mut yields, cx)).await;
+            answered(shard, session).await;
             reply.accepted()
         }
         Err(refused) => reply.refused(refused),
@@ -233,21 +234,33 @@ async fn deliver(
 }
 
 /// Lets an application that answers at once do so before its client is told that its messages
-/// arrived: the poll that follows then finds the answer (PROTOCOL §9). Gives up after a few turns of
-/// the runtime, for the application may take its time.
-fn answered(
-    shard: &Shard,
-    session: SessionKey,
-    yields: &mut u8,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    let is_waiting = shard.turn(|turn| turn.waiting.of(session).reader.is_some());
-    if is_waiting || *yields == 0 {
-        return Poll::Ready(());
-    }
-    *yields -= 1;
-    cx.waker().wake_by_ref();
-    Poll::Pending
+/// arrived: the poll that follows then finds the answer (PROTOCOL §9). Not for long, for the
+/// application may take its time.
+async fn answered(shard: &Shard, session: SessionKey) {
+    let mut yields = YIELDS;
+    let mut patience = None;
+    poll_fn(|cx| {
+        let is_waiting = shard.turn(|turn| {
+            let place = turn.waiting.of(session);
+            let is_waiting = place.reader.is_some() || place.session.is_none();
+            if !is_waiting && yields == 0 {
+                place.wait(cx.waker());
+            }
+            is_waiting
+        });
+        if is_waiting {
+            return Poll::Ready(());
+        }
+        // Mostly the application's task runs next on this very thread, and no timer is needed.
+        if yields > 0 {
+            yields -= 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let patience = patience.get_or_insert_with(|| shard.app.runtime.sleep(ANSWER_TIME));
+        patience.as_mut().poll(cx)
+    })
+    .await;
 }
 
 /// The upgrade that the server around us offers with a request, if it does.

@@ -115,7 +115,7 @@ impl Session {
         let received = inner.shard.turn(|turn| {
             let message = turn.endpoint.recv(key);
             if message.is_none() && !self.handle.is_closed() {
-                turn.waiting.of(key).reader = Some(cx.waker().clone());
+                turn.wait_to_read(key, cx.waker());
                 return Poll::Pending;
             }
             Poll::Ready(message)

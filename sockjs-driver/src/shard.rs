@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
 use smallvec::SmallVec;
-use sockjs_core::{ChunkId, Endpoint, Event, Timestamp};
+use sockjs_core::{ChunkId, Endpoint, Event, SessionKey, Timestamp};
 
 use crate::app::App;
 use crate::connection::Ledger;
@@ -45,6 +45,17 @@ pub(crate) struct Turn<'a> {
     pub(crate) endpoint: &'a mut Endpoint,
     pub(crate) waiting: &'a mut Waiting,
     pub(crate) now: Timestamp,
+    wakers: &'a mut SmallVec<[Waker; 4]>,
+}
+
+impl Turn<'_> {
+    /// The application has taken all that there is, and waits for more. Whoever waits for that is
+    /// woken after the turn.
+    pub(crate) fn wait_to_read(&mut self, key: SessionKey, waker: &Waker) {
+        let place = self.waiting.of(key);
+        place.reader = Some(waker.clone());
+        self.wakers.extend(place.others.drain(..));
+    }
 }
 
 /// What is left to do once the lock is released.
@@ -68,7 +79,12 @@ impl Shard {
         let now = self.app.now();
         let mut guard = self.lock();
         let state = &mut *guard;
-        let result = state.step(now, step);
+        let result = step(&mut Turn {
+            endpoint: &mut state.endpoint,
+            waiting: &mut state.waiting,
+            now,
+            wakers: &mut aftermath.wakers,
+        });
         self.drain(state, &mut aftermath);
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
         drop(guard);
@@ -124,12 +140,6 @@ impl Shard {
     }
 }
 
-impl State {
-    fn step<R>(&mut self, now: Timestamp, step: impl FnOnce(&mut Turn<'_>) -> R) -> R {
-        step(&mut Turn { endpoint: &mut self.endpoint, waiting: &mut self.waiting, now })
-    }
-}
-
 impl TimerState {
     /// Wakes the timer task if it would sleep too long.
     fn rearm(&mut self, deadline: Option<Timestamp>, aftermath: &mut Aftermath) {
@@ -154,6 +164,8 @@ impl Ledger<ChunkId> for Shard {
         });
     }
 
+    /// Only of the latest of a session's is it certain that its end never left: those before it
+    /// may have arrived. The endpoint takes no further word on a session that ended by the first.
     fn lost(&self, chunks: &[ChunkId]) {
         self.turn(|turn| {
             for chunk in chunks.iter().rev() {

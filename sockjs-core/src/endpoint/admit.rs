@@ -119,7 +119,7 @@ impl Endpoint {
         now: Timestamp,
     ) -> Stage {
         let Some(holding) = self.sessions.get_mut(slot) else { return Stage::Finished };
-        let stage = match holding.session.attach(transport, grade, now) {
+        let stage = match holding.session.attach(transport, grade, self.service.settings(), now) {
             Attach::Refused(reason) => Stage::Close(reason, None),
             Attach::Attached(number) => {
                 if number > 1 && std::mem::take(&mut holding.is_unconfirmed) {

@@ -145,8 +145,10 @@ impl Endpoint {
         });
     }
 
-    /// This chunk was handed out and will never be written whole. Of several, tell the latest
-    /// first.
+    /// This chunk was handed out and will never be written whole, nor any that the same receiver
+    /// was handed after it. Of several, tell the earliest first; and tell it before
+    /// [`handle_gone`](Self::handle_gone), which takes what is neither written nor lost for
+    /// uncertain.
     pub fn handle_lost(&mut self, chunk: ChunkId, now: Timestamp) {
         self.with(chunk.session, now, |session, service, now| {
             session.lost(chunk.seq, service.settings(), now);

@@ -72,6 +72,17 @@ impl Session {
         }
     }
 
+    /// Whoever asks for the end of a session that the application closed lets it be remembered
+    /// longer: the delay counts from the last receiver (rule 5).
+    pub(super) fn prolong(&mut self, settings: &Settings, now: Timestamp) {
+        let by_server = self.drops_messages();
+        if let Phase::Closed { until, .. } = &mut self.phase
+            && by_server
+        {
+            *until = (*until).max(now + settings.disconnect_delay);
+        }
+    }
+
     fn enter_closed(&mut self, cause: Cause, reason: CloseReason, until: Timestamp) {
         let account = self.outbox.close();
         if self.is_opened {

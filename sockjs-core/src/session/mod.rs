@@ -20,8 +20,6 @@ mod inbox;
 mod outbox;
 mod transmit;
 
-use std::time::Duration;
-
 use bytes::BytesMut;
 
 use self::inbox::Inbox;
@@ -185,7 +183,14 @@ impl Session {
     }
 
     /// A receiver came (rules 1, 4, 5).
-    pub(crate) fn attach(&mut self, transport: Transport, grade: Grade, now: Timestamp) -> Attach {
+    pub(crate) fn attach(
+        &mut self,
+        transport: Transport,
+        grade: Grade,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Attach {
+        self.prolong(settings, now);
         match (&self.phase, &self.link) {
             (Phase::Closed { reason, .. }, _)
             | (Phase::Closing { reason, handed: true, .. }, _)

@@ -38,6 +38,8 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Chunk {
     seq: u64,
+    /// Number of the receiver that it was handed to.
+    receiver: u32,
     messages: usize,
     bytes: usize,
 }
@@ -89,8 +91,15 @@ impl Outbox {
         self.queue.range(self.in_flight_messages..)
     }
 
-    /// Hands the first `messages` waiting ones out in a chunk of `bytes`. Returns its number.
-    pub(crate) fn hand(&mut self, messages: usize, bytes: usize, now: Timestamp) -> u64 {
+    /// Hands the first `messages` waiting ones to the receiver of that number, in a chunk of
+    /// `bytes`. Returns the chunk's number.
+    pub(crate) fn hand(
+        &mut self,
+        messages: usize,
+        bytes: usize,
+        receiver: u32,
+        now: Timestamp,
+    ) -> u64 {
         if self.in_flight.is_empty() {
             self.progress = now;
         }
@@ -98,7 +107,7 @@ impl Outbox {
         self.next_seq += 1;
         self.in_flight_messages += messages;
         self.in_flight_bytes += bytes;
-        self.in_flight.push_back(Chunk { seq, messages, bytes });
+        self.in_flight.push_back(Chunk { seq, receiver, messages, bytes });
         seq
     }
 
@@ -119,19 +128,23 @@ impl Outbox {
         self.give_back_memory();
     }
 
-    /// The chunk was handed and will never be written whole. Says whether it was in flight.
+    /// The chunk was handed and will never be written whole, nor what the same receiver was handed
+    /// after it. Says whether it was in flight.
     ///
-    /// A client can act on no part of the last chunk then, so its messages count as unsent again.
-    /// Chunks before it may have arrived.
+    /// A client can act on no part of these, so their messages count as unsent again; unless
+    /// another receiver was handed more since, which may have arrived.
     pub(crate) fn lost(&mut self, seq: u64) -> bool {
-        let known = self.in_flight.iter().any(|chunk| chunk.seq == seq);
-        if self.in_flight.back().is_some_and(|chunk| chunk.seq == seq)
-            && let Some(last) = self.in_flight.pop_back()
-        {
-            self.in_flight_messages -= last.messages;
-            self.in_flight_bytes -= last.bytes;
+        let Some(at) = self.in_flight.iter().position(|chunk| chunk.seq == seq) else {
+            return false;
+        };
+        let receiver = self.in_flight.get(at).map(|chunk| chunk.receiver);
+        if self.in_flight.range(at..).all(|chunk| Some(chunk.receiver) == receiver) {
+            for chunk in self.in_flight.drain(at..) {
+                self.in_flight_messages -= chunk.messages;
+                self.in_flight_bytes -= chunk.bytes;
+            }
         }
-        known
+        true
     }
 
     /// Number of the next chunk to be handed.
@@ -200,8 +213,8 @@ mod tests {
     #[test]
     fn written_is_cumulative() {
         let mut outbox = outbox(3);
-        outbox.hand(1, 10, NOW);
-        let second = outbox.hand(1, 10, NOW);
+        outbox.hand(1, 10, 1, NOW);
+        let second = outbox.hand(1, 10, 1, NOW);
         outbox.written(second, NOW);
         assert!(!outbox.is_in_flight() && outbox.is_waiting());
         let account = outbox.close();
@@ -212,7 +225,7 @@ mod tests {
     #[test]
     fn a_confirmation_waits_for_what_is_in_flight() {
         let mut outbox = outbox(2);
-        let seq = outbox.hand(2, 10, NOW);
+        let seq = outbox.hand(2, 10, 1, NOW);
         outbox.confirm(outbox.handed());
         assert_eq!(outbox.confirmed, 0);
         outbox.written(seq, NOW);
@@ -220,18 +233,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_chunk_becomes_unsent() {
-        let mut outbox = outbox(3);
-        let first = outbox.hand(1, 10, NOW);
-        let last = outbox.hand(1, 10, NOW);
-        assert!(outbox.lost(last));
-        assert!(outbox.lost(first));
-        assert!(!outbox.lost(first));
+    fn what_a_receiver_lost_is_unsent_from_there_on() {
+        let mut outbox = outbox(4);
+        outbox.hand(1, 10, 1, NOW);
+        let second = outbox.hand(1, 10, 1, NOW);
+        let third = outbox.hand(1, 10, 1, NOW);
+        assert!(outbox.lost(second));
+        assert!(!outbox.lost(third), "lost with the one before it");
         assert_eq!(outbox.close().unsent.len(), 3);
+    }
 
-        let mut outbox = super::tests::outbox(3);
-        let first = outbox.hand(1, 10, NOW);
-        outbox.hand(1, 10, NOW);
+    #[test]
+    fn what_was_lost_before_another_receiver_got_more_is_uncertain() {
+        let mut outbox = outbox(3);
+        let first = outbox.hand(1, 10, 1, NOW);
+        outbox.hand(1, 10, 2, NOW);
         assert!(outbox.lost(first));
         assert_eq!(outbox.close().unsent.len(), 1);
     }
@@ -246,7 +262,7 @@ mod tests {
                     0 => { outbox.push(Message::text(pushed.to_string())); pushed += 1; }
                     1 => {
                         let n = n.min(outbox.waiting().count());
-                        if n > 0 { handed.push(outbox.hand(n, n, NOW)); }
+                        if n > 0 { handed.push(outbox.hand(n, n, 1, NOW)); }
                     }
                     2 => if let Some(seq) = handed.get(n) { outbox.written(*seq, NOW) },
                     3 => outbox.confirm(outbox.handed()),

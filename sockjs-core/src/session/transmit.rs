@@ -50,7 +50,7 @@ impl Session {
             Next::Close => return self.hand_close(key, receiver, buf, now),
         };
         let bytes = buf.len() - start;
-        let seq = self.outbox.hand(messages, bytes, now);
+        let seq = self.outbox.hand(messages, bytes, self.attachments, now);
         let fin = self.after_frame(&kind, bytes, settings, now);
         if fin {
             receiver.stage = Stage::Finished;
@@ -97,7 +97,7 @@ impl Session {
         let Phase::Closing { reason, handed, .. } = &mut self.phase else { return None };
         *handed = true;
         let reason = reason.clone();
-        let seq = self.outbox.hand(0, 0, now);
+        let seq = self.outbox.hand(0, 0, self.attachments, now);
         self.link = Link::Detached { since: now };
         receiver.stage = Stage::Close(reason, Some(ChunkId { session: key, seq }));
         receiver.transmit_alone(buf)

@@ -206,15 +206,19 @@ fn surrogate(text: &str, at: usize) -> Option<Surrogate> {
 
 /// The field `d` of a form (PROTOCOL §6, `jsonp_send`): the first one counts.
 pub(crate) fn form_field(body: &[u8]) -> Result<Vec<u8>, PayloadError> {
-    // `form_urlencoded` decodes broken UTF-8 to U+FFFD, which would hide it; so only the pairs
-    // are split here and the bytes decoded as they are.
-    body.split(|b| *b == b'&')
-        .find_map(|pair| pair.strip_prefix(b"d="))
-        .map(|value| {
-            let spaced: Vec<u8> =
-                value.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-            percent_encoding::percent_decode(&spaced).collect()
-        })
+    // A form library would decode broken UTF-8 to U+FFFD, which would hide it; so the bytes are
+    // decoded as they are.
+    let decoded = |part: &[u8]| -> Vec<u8> {
+        let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+        percent_encoding::percent_decode(&spaced).collect()
+    };
+    let mut pairs = body.split(|b| *b == b'&').map(|pair| {
+        let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        pair.split_at_checked(equals).unwrap_or_default()
+    });
+    pairs
+        .find(|(name, _)| decoded(name) == b"d")
+        .map(|(_, value)| decoded(value.strip_prefix(b"=").unwrap_or_default()))
         .ok_or(PayloadError::Empty)
 }
 
@@ -293,6 +297,8 @@ mod tests {
     fn form_fields() {
         assert_eq!(form_field(b"d=%5B%22a+b%22%5D&d=2").unwrap(), b"[\"a b\"]");
         assert_eq!(form_field(b"x=1&d=").unwrap(), b"");
+        assert_eq!(form_field(b"x=1&d").unwrap(), b"");
+        assert_eq!(form_field(b"%64=%ff=&d=x").unwrap(), b"\xff=");
         assert_eq!(form_field(b"x=1&dd=2"), Err(PayloadError::Empty));
         assert!(is_form(b"Application/X-WWW-form-urlencoded; charset=UTF-8"));
         assert!(!is_form(b"text/plain"));

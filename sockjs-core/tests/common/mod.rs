@@ -1,7 +1,7 @@
 //! A simulation of one endpoint: virtual time, clients and an application, driven by the drain
 //! contract, with the invariants of DESIGN §3 asserted after every step and a transcript of all
 //! outputs with their times.
-#![allow(dead_code)] // Each test binary uses its own part.
+#![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
 pub mod client;
 pub mod model;
@@ -44,7 +44,6 @@ pub struct Sim {
     pub model: Model,
     /// Whether a chunk is written in the moment in which it is handed.
     pub writes: bool,
-    /// Whether the invariants hold too that only an untouched time line keeps.
     now: Timestamp,
     clients: BTreeMap<String, Client>,
     /// Send requests that wait for the application.
@@ -63,6 +62,8 @@ pub struct Client {
     /// Handed to it, neither written nor lost.
     pub chunks: VecDeque<ChunkId>,
     prelude_due: bool,
+    /// When something was last handed to it.
+    active: Timestamp,
 }
 
 impl Sim {
@@ -115,6 +116,15 @@ impl Sim {
         self.drain();
         let next = self.endpoint.poll_timeout();
         assert!(next.is_none_or(|at| at > self.now), "invariant 8: {next:?} after {:?}", self.now);
+        let heartbeat_delay = self.endpoint.service().settings().heartbeat_delay;
+        let idle = self.clients.values().filter(|client| {
+            let in_flight = client.session.is_none_or(|key| self.model.is_in_flight(key));
+            client.receiver.is_some() && !in_flight
+        });
+        for client in idle {
+            let gap = self.now.saturating_since(client.active);
+            assert!(heartbeat_delay.is_none_or(|delay| gap < delay), "invariant 12: {gap:?}");
+        }
     }
 
     /// A request as the client named so: a receive request or a WebSocket, by its path.
@@ -171,6 +181,7 @@ impl Sim {
             transport,
             chunks: VecDeque::new(),
             prelude_due: client::prelude(transport).is_some(),
+            active: self.now,
         };
         assert!(self.clients.insert(name.to_owned(), client).is_none(), "{name} is taken");
         self.queue.push_back(name.to_owned());
@@ -247,8 +258,12 @@ impl Sim {
     pub fn message(&mut self, name: &str, message: impl Into<Message>) {
         let Some(client) = self.clients.get(name) else { return };
         let (Some(key), transport) = (client.session, client.transport) else { return };
-        let mut batch = Vec::new();
-        match payload::read_websocket(transport, message.into(), &mut batch) {
+        let (mut batch, message) = (Vec::new(), message.into());
+        let read = match message.as_text() {
+            Some(text) => payload::read_websocket_text(transport, text, &mut batch),
+            None => payload::read_websocket_binary(transport, message.as_bytes(), &mut batch),
+        };
+        match read {
             Ok(()) => self.read(key, batch),
             Err(reason) => self.gone(name, Gone::Violation(reason)),
         }
@@ -357,6 +372,15 @@ impl Sim {
         self.clients.contains_key(name)
     }
 
+    pub fn has_session(&self, name: &str) -> bool {
+        self.clients.get(name).is_some_and(|client| client.session.is_some())
+    }
+
+    /// Send requests that are not answered yet.
+    pub fn unanswered(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub fn clients(&self) -> Vec<String> {
         self.clients.keys().cloned().collect()
     }
@@ -463,6 +487,7 @@ impl Sim {
         let (session, transport) = (client.session, client.transport);
         let prelude = std::mem::take(&mut client.prelude_due);
         client.chunks.extend(transmit.chunk);
+        client.active = self.now;
         let line = match &transmit.frame {
             _ if prelude => {
                 assert_eq!(buf, client::prelude(transport).unwrap_or_default());

@@ -38,6 +38,8 @@ struct Session {
     written: usize,
     /// Chunks and the count of messages handed with them and before them.
     chunks: BTreeMap<u64, usize>,
+    /// Chunks below this number are written.
+    unwritten: u64,
     /// Messages of the client that the application has not taken.
     inbox: VecDeque<Message>,
     /// `send` said full, and nothing took that back.
@@ -199,6 +201,7 @@ impl Model {
             Frame::Close(..) | Frame::WebsocketClose => {
                 session.close_frame = true;
                 session.attached = None;
+                session.pinged = None;
             }
         }
         if let Some(chunk) = transmit.chunk {
@@ -214,9 +217,17 @@ impl Model {
         if session.closed {
             return;
         }
+        session.unwritten = session.unwritten.max(chunk.seq + 1);
         let handed = session.chunks.get(&chunk.seq).copied().unwrap_or_default();
         session.written = session.written.max(handed);
         session.confirmed = session.confirmed.max(session.asked_for_more.min(session.written));
+    }
+
+    /// Whether something was handed and not written.
+    pub fn is_in_flight(&self, key: SessionKey) -> bool {
+        self.sessions.get(&key).is_some_and(|session| {
+            session.chunks.range(session.unwritten..).next().is_some()
+        })
     }
 
     pub fn ponged(&mut self, key: SessionKey) {

@@ -3,4 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod expiry;
+mod heartbeat;
 mod opening;
+mod polling;
+mod response_limit;
+mod second_receiver;

@@ -48,6 +48,7 @@ pub(crate) fn run(
         batch: Vec::new(),
         ponged: false,
         handed: None,
+        has_begun: false,
         phase: Phase::Open,
         deadline: None,
     }
@@ -66,6 +67,8 @@ struct Pump {
     ponged: bool,
     /// The last chunk in `output`, and whether it was flushed.
     handed: Option<ChunkId>,
+    /// The first turn was taken.
+    has_begun: bool,
     phase: Phase,
     /// When the closing handshake is given up.
     deadline: Option<Pin<Box<dyn Sleep>>>,
@@ -99,7 +102,9 @@ impl Pump {
     fn rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         let mut flushed = false;
         for round in 0..ROUNDS {
-            let has_read = self.read(cx)?;
+            // The open frame comes before the answer to anything that came with the handshake.
+            let has_read = self.has_begun && self.read(cx)?;
+            self.has_begun = true;
             if round == 0 || has_read || flushed {
                 self.exchange(flushed, cx.waker());
             }
@@ -112,7 +117,7 @@ impl Pump {
             if self.phase == Phase::Closed && self.output.is_empty() {
                 return Err(Ended);
             }
-            if !has_read && !flushed {
+            if round > 0 && !has_read && !flushed {
                 self.give_back_memory();
                 return Ok(());
             }

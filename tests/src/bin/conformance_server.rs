@@ -41,7 +41,7 @@ async fn run_on_tokio(options: &Options) -> io::Result<()> {
         .with_limits(|limits| limits.read_timeout = head_timeout)
         .with_graceful_shutdown(async move {
             terminated.recv().await;
-            drained.shutdown(CloseReason::SERVER_GOING_AWAY, Duration::from_secs(5)).await;
+            drained.shutdown(CloseReason::SERVER_GOING_AWAY, Duration::from_secs(1)).await;
         })
         .await
 }

@@ -1,0 +1,127 @@
+//! PROTOCOL §5 rule 8, and the ping beside it (DESIGN §4).
+
+use std::time::Duration;
+
+use crate::common::{Sim, millis, secs};
+
+#[test]
+fn an_idle_stream_gets_one_every_25_seconds() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("a", "/000/s/xhr_streaming");
+    sim.skip();
+    sim.advance(secs(60));
+    sim.expect(&["+25.000s a: h\\n", "+50.000s a: h\\n"]);
+}
+
+#[test]
+fn anything_sent_puts_it_off() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("a", "/000/s/eventsource");
+    sim.advance(secs(24));
+    sim.send(1, "x").unwrap();
+    sim.skip();
+    sim.advance(secs(26));
+    sim.expect(&["+49.000s a: data: h\\r\\n\\r\\n"]);
+}
+
+#[test]
+fn it_ends_a_poll() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("a", "/000/s/xhr");
+    sim.advance(secs(1));
+    sim.receive("b", "/000/s/xhr");
+    sim.skip();
+    sim.advance(secs(29));
+    sim.expect(&["+26.000s b: h\\n end"]);
+    sim.advance(secs(5));
+    sim.expect(&["+31.000s #1: closed Expired 1002 Connection interrupted"]);
+}
+
+#[test]
+fn jsonp_never_waits_longer_than_30_seconds() {
+    for delay in [Some(secs(60)), None] {
+        let mut sim = Sim::new(|settings| settings.heartbeat_delay = delay);
+        sim.receive("a", "/000/s/jsonp");
+        sim.receive("b", "/000/s/jsonp");
+        sim.skip();
+        sim.advance(secs(31));
+        sim.expect(&["+30.000s b: /**/cb(\\\"h\\\");\\r\\n end"]);
+    }
+}
+
+#[test]
+fn none_at_all_can_be_asked_for() {
+    for delay in [None, Some(Duration::MAX)] {
+        let mut sim = Sim::new(|settings| settings.heartbeat_delay = delay);
+        sim.receive("a", "/000/s/xhr_streaming");
+        sim.receive("w", "/000/s/websocket");
+        sim.skip();
+        sim.advance(secs(1_000_000));
+        sim.expect(&[]);
+        assert_eq!(sim.endpoint.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn a_late_call_sends_one_and_an_early_call_none() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("a", "/000/s/xhr_streaming");
+    sim.skip();
+    sim.sleep(millis(24_999));
+    sim.timeout();
+    sim.expect(&[]);
+    sim.sleep(secs(75));
+    sim.timeout();
+    sim.expect(&["+99.999s a: h\\n"]);
+    sim.advance(secs(25));
+    sim.expect(&["+124.999s a: h\\n"]);
+}
+
+#[test]
+fn a_websocket_gets_a_ping_beside_it() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/000/s/websocket");
+    sim.skip();
+    sim.advance(secs(25));
+    sim.expect(&["+25.000s w: h", "+25.000s w: ping"]);
+    sim.advance(secs(9));
+    sim.pong("w");
+    sim.advance(secs(16));
+    sim.expect(&["+50.000s w: h", "+50.000s w: ping"]);
+}
+
+#[test]
+fn a_raw_websocket_gets_the_ping_alone() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/websocket");
+    sim.skip();
+    sim.advance(secs(25));
+    sim.expect(&["+25.000s w: ping"]);
+}
+
+#[test]
+fn no_pong_within_10_seconds_closes() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/000/s/websocket");
+    sim.receive("r", "/websocket");
+    sim.advance(secs(25));
+    sim.skip();
+    sim.advance(secs(11));
+    sim.expect(&[
+        "+35.000s w: c[3000,\\\"No response from heartbeat\\\"]",
+        "+35.000s w: close 3000 No response from heartbeat end",
+        "+35.000s #1: closed Heartbeat 3000 No response from heartbeat",
+        "+35.000s r: close 3000 No response from heartbeat end",
+        "+35.000s #2: closed Heartbeat 3000 No response from heartbeat",
+    ]);
+}
+
+#[test]
+fn a_pong_that_nobody_asked_for_changes_nothing() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/000/s/websocket");
+    sim.pong("w");
+    sim.skip();
+    sim.advance(secs(25));
+    sim.expect(&["+25.000s w: h", "+25.000s w: ping"]);
+}
