@@ -1,2 +1,8 @@
-//! Example programs; see `examples/`.
+//! Example programs; each is one `[[example]]` of this crate: `cargo run --example echo`.
+//!
+//! The programs in the project's README are compiled as tests of this crate.
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

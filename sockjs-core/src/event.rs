@@ -121,7 +121,8 @@ pub enum Action {
 pub enum Event {
     /// The session is open: run the application. Always the first event that concerns it.
     Opened(SessionKey, ConnectionInfo),
-    /// [`Endpoint::recv`](crate::Endpoint::recv) has a message again.
+    /// [`Endpoint::recv`](crate::Endpoint::recv) has a message again, or never will, since the
+    /// session is being closed.
     Readable(SessionKey),
     /// [`Endpoint::send`](crate::Endpoint::send) may have room again after it said full.
     Writable(SessionKey),

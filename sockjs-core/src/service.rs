@@ -95,13 +95,7 @@ impl Service {
     /// Reads a request. No state is touched.
     ///
     /// `entropy` must be fresh and unpredictable; only `info` shows it.
-    pub fn route(
-        &self,
-        head: request::Parts,
-        peer: &Peer,
-        entropy: u32,
-        now: Timestamp,
-    ) -> Route {
+    pub fn route(&self, head: request::Parts, peer: &Peer, entropy: u32, now: Timestamp) -> Route {
         let settings = self.settings();
         let rest = path::below(&settings.prefix, head.uri.path());
         let answer = answer_below(rest);
@@ -199,9 +193,9 @@ impl Service {
                 let grade = peer.grade;
                 Route::Receive(Box::new(ReceivePermit { request, transport, callback, grade }))
             }
-            Err(error) => Route::Respond(
-                answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-            ),
+            Err(error) => {
+                Route::Respond(answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))
+            }
         }
     }
 

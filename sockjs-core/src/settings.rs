@@ -208,7 +208,10 @@ mod tests {
     #[test]
     fn faults_are_named() {
         for prefix in ["echo", "/", "/echo/", "/a?b"] {
-            assert!(matches!(Settings::new(prefix).check(), Err(SettingsError::Prefix(_))), "{prefix}");
+            assert!(
+                matches!(Settings::new(prefix).check(), Err(SettingsError::Prefix(_))),
+                "{prefix}"
+            );
         }
         let mut settings = Settings::new("/echo");
         settings.client_url = "javascript:x".into();

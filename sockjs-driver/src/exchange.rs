@@ -241,7 +241,7 @@ async fn answered(shard: &Shard, session: SessionKey) {
     let mut patience = None;
     poll_fn(|cx| {
         let is_waiting = shard.turn(|turn| {
-            let place = turn.waiting.of(session);
+            let Some(place) = turn.waiting.known(session) else { return true };
             let is_waiting = place.reader.is_some() || place.session.is_none();
             if !is_waiting && yields == 0 {
                 place.wait(cx.waker());

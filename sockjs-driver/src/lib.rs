@@ -1,8 +1,31 @@
 //! Drives [`sockjs_core`] over hyper: everything asynchronous that no runtime decides.
 //!
-//! Use it through an adapter, such as `sockjs-tokio`, which brings the [`Runtime`] and the accept
-//! loop. A further runtime implements that trait and calls [`serve_connection`] for each
-//! connection.
+//! Applications use it through an adapter, such as `sockjs-tokio`, which brings the [`Runtime`] and
+//! the accept loop. A service that is to run on any of them is written against this crate:
+//!
+//! ```
+//! use sockjs_driver::{Runtime, Session, SockJs};
+//!
+//! async fn echo(mut session: Session) {
+//!     while let Some(message) = session.recv().await {
+//!         if session.send(message).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//! }
+//!
+//! fn service<R: Runtime + Default>() -> SockJs<R> {
+//!     SockJs::builder("/echo").build(echo)
+//! }
+//! ```
+//!
+//! A further runtime implements [`Runtime`] and calls [`serve_connection`] for each connection.
+//!
+//! # How it works
+//! Sessions are divided among *shards*, each an endpoint of the core behind a lock that is entered
+//! through one function, a *turn*: run, drain the events, unlock, wake. Responses' bodies and
+//! WebSockets drive the endpoint from their own polls; there is one task a session, for the
+//! application's handler, and one a shard, for the timer.
 //!
 //! # Cancellation
 //! Every future here may be dropped at any time. Dropping a response or its body before its end
@@ -14,6 +37,7 @@ mod body;
 mod broadcast;
 mod builder;
 mod connection;
+mod connections;
 mod exchange;
 mod guard;
 mod hub;
@@ -31,6 +55,7 @@ pub use body::Body;
 pub use broadcast::{Broadcast, Reached, broadcast};
 pub use builder::{BuildError, Builder};
 pub use connection::ConnectionConfig;
+pub use connections::{Connections, Counted};
 pub use exchange::PeerAddr;
 pub use runtime::{Runtime, Task};
 pub use server::{Connection, serve_connection};

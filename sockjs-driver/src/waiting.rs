@@ -46,6 +46,11 @@ impl Waiting {
         place
     }
 
+    /// The place of a session that may have been forgotten, and its index taken by another one.
+    pub(crate) fn known(&mut self, key: SessionKey) -> Option<&mut Place> {
+        self.places.get_mut(key.index()).filter(|place| place.key == Some(key))
+    }
+
     /// Empties a session's place.
     pub(crate) fn remove(&mut self, key: SessionKey) -> Place {
         std::mem::take(self.of(key))

@@ -29,7 +29,7 @@ pub use runtime::Tokio;
 pub use serve::{Serve, serve};
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
-    ConnectionInfo, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal, Reached, Report,
+    ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal, Reached, Report,
     SendError, Session, SessionHandle, Stats, Transport, TrustedProxies, broadcast,
 };
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use sockjs_driver::{ConnectionConfig, serve_connection};
+use sockjs_driver::{ConnectionConfig, Connections, serve_connection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,6 +34,7 @@ pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
         listener,
         service,
         config: ConnectionConfig::default(),
+        connections: Connections::default(),
         shutdown: Box::pin(pending()),
     }
 }
@@ -44,6 +45,7 @@ pub struct Serve<S> {
     listener: TcpListener,
     service: S,
     config: ConnectionConfig,
+    connections: Connections,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -79,6 +81,11 @@ impl<S> Serve<S> {
     pub fn with_limits(mut self, change: impl FnOnce(&mut ConnectionConfig)) -> Self {
         change(&mut self.config);
         self
+    }
+
+    /// Counts of the server's connections, to keep.
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
     }
 }
 
@@ -140,10 +147,10 @@ where
         mut ended: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + use<S, B> {
         let (service, config) = (self.service.clone(), self.config);
+        // Frames are small and must not wait for each other; where it fails they only do.
+        let _ = stream.set_nodelay(true);
+        let io = self.connections.count(TokioIo::new(stream));
         async move {
-            // Frames are small and must not wait for each other; where it fails they only do.
-            let _ = stream.set_nodelay(true);
-            let io = TokioIo::new(stream);
             let runtime = Arc::new(Tokio);
             let mut connection =
                 pin!(serve_connection(io, Some(peer), service, config, runtime));

@@ -111,13 +111,7 @@ impl Endpoint {
             .is_some_and(|holding| holding.session.binding.admits(&request.binding, rule))
     }
 
-    fn attach(
-        &mut self,
-        slot: Slot,
-        transport: Transport,
-        grade: Grade,
-        now: Timestamp,
-    ) -> Stage {
+    fn attach(&mut self, slot: Slot, transport: Transport, grade: Grade, now: Timestamp) -> Stage {
         let Some(holding) = self.sessions.get_mut(slot) else { return Stage::Finished };
         let stage = match holding.session.attach(transport, grade, self.service.settings(), now) {
             Attach::Refused(reason) => Stage::Close(reason, None),

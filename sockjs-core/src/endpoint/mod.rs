@@ -34,8 +34,11 @@ use crate::wire::close::CloseReason;
 /// [`Event::Transmit`], then read [`poll_timeout`](Self::poll_timeout) again. Nothing else changes
 /// what they return.
 ///
-/// Time never runs backwards: an older `now` counts as the latest one seen. Application calls have
-/// no `now`; the latest one seen counts.
+/// Time never runs backwards: an older `now` counts as the latest one seen. The application's calls
+/// and [`poll_transmit`](Self::poll_transmit) have no `now`: the latest one seen counts. Begin a
+/// turn that makes only such calls with [`handle_timeout`](Self::handle_timeout), which is cheap
+/// when nothing is due; else a frame handed after a quiet hour counts as handed an hour ago, and its
+/// receiver as stalled.
 #[derive(Debug)]
 pub struct Endpoint {
     service: Service,
@@ -145,10 +148,10 @@ impl Endpoint {
         });
     }
 
-    /// This chunk was handed out and will never be written whole, nor any that the same receiver
-    /// was handed after it. Of several, tell the earliest first; and tell it before
-    /// [`handle_gone`](Self::handle_gone), which takes what is neither written nor lost for
-    /// uncertain.
+    /// This chunk was handed out and cannot have arrived whole, nor anything that the same receiver
+    /// was handed after it. Name the first of which that is certain: the session ends by it, and
+    /// what was handed before and not written counts as uncertain. Tell it before
+    /// [`handle_gone`](Self::handle_gone), after which all that is in flight is uncertain.
     pub fn handle_lost(&mut self, chunk: ChunkId, now: Timestamp) {
         self.with(chunk.session, now, |session, service, now| {
             session.lost(chunk.seq, service.settings(), now);
@@ -280,7 +283,11 @@ impl Endpoint {
 
     /// The next frame for a receiver, appended to `buf`: one a call. `None` until
     /// [`Event::Transmit`] names its session.
-    pub fn poll_transmit(&mut self, receiver: &mut Receiver, buf: &mut BytesMut) -> Option<Transmit> {
+    pub fn poll_transmit(
+        &mut self,
+        receiver: &mut Receiver,
+        buf: &mut BytesMut,
+    ) -> Option<Transmit> {
         if let Some(transmit) = receiver.transmit_alone(buf) {
             return Some(self.counted(transmit));
         }
@@ -399,6 +406,9 @@ impl Endpoint {
             && let Some(id) = holding.id
         {
             self.ids.remove(&id);
+        }
+        if self.sessions.is_empty() {
+            self.timers.clear();
         }
     }
 

@@ -26,11 +26,21 @@ impl Timers {
     const STALE_PER_LIVE: usize = 2;
 
     /// Adds an entry. If stale ones have piled up, only those that `is_live` are kept.
-    pub(crate) fn push(&mut self, entry: Entry, live_count: usize, is_live: impl Fn(&Entry) -> bool) {
+    pub(crate) fn push(
+        &mut self,
+        entry: Entry,
+        live_count: usize,
+        is_live: impl Fn(&Entry) -> bool,
+    ) {
         if self.heap.len() > 64 + live_count.saturating_mul(1 + Self::STALE_PER_LIVE) {
             self.heap.retain(|Reverse(entry)| is_live(entry));
         }
         self.heap.push(Reverse(entry));
+    }
+
+    /// Forgets all entries.
+    pub(crate) fn clear(&mut self) {
+        self.heap.clear();
     }
 
     /// The earliest entry, live or stale.

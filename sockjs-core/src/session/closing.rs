@@ -131,7 +131,6 @@ impl Session {
 
     /// Whether nothing remembers the session any more.
     pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
-        self.flags.is_empty()
-            && matches!(self.phase, Phase::Closed { until, .. } if until <= now)
+        self.flags.is_empty() && matches!(self.phase, Phase::Closed { until, .. } if until <= now)
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  accepted ──► waiting ──hand──► in flight ──written──► gone from here; counted
 //!                                     │ lost
-//!                                     └────────────────► unsent, if the last; else uncertain
+//!                                     └────────────────► unsent; those before it are uncertain
 //! ```
 //!
 //! A message stays in the queue until its chunk is written, so that it can still be reported as
@@ -128,8 +128,8 @@ impl Outbox {
         self.give_back_memory();
     }
 
-    /// The chunk was handed and will never be written whole, nor what the same receiver was handed
-    /// after it. Says whether it was in flight.
+    /// The chunk was handed and cannot have arrived whole, nor what the same receiver was handed after
+    /// it. Says whether it was in flight.
     ///
     /// A client can act on no part of these, so their messages count as unsent again; unless
     /// another receiver was handed more since, which may have arrived.

@@ -33,9 +33,7 @@ impl Session {
                 receiver.wrap(buf, frame::write_open);
                 (0, FrameKind::Text)
             }
-            Next::Messages if transport == Transport::RawWebsocket => {
-                (1, self.write_raw(buf))
-            }
+            Next::Messages if transport == Transport::RawWebsocket => (1, self.write_raw(buf)),
             Next::Messages => {
                 let (messages, limit) = (self.outbox.waiting(), settings.limits.window_bytes);
                 let mut count = 0;
@@ -123,8 +121,7 @@ impl Session {
             attached.pinged.get_or_insert((now, handed));
         }
         let full = attached.frame_bytes >= settings.response_limit;
-        let fin = attached.transport.is_one_frame()
-            || (full && !attached.transport.is_websocket());
+        let fin = attached.transport.is_one_frame() || (full && !attached.transport.is_websocket());
         if fin {
             self.link = Link::Detached { since: now };
         }

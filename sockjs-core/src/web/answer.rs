@@ -35,8 +35,7 @@ impl Answer {
     /// Lets nobody keep the response.
     pub(crate) fn uncached() -> Self {
         let mut answer = Self::default();
-        answer
-            .set(CACHE_CONTROL, "no-store, no-cache, no-transform, must-revalidate, max-age=0");
+        answer.set(CACHE_CONTROL, "no-store, no-cache, no-transform, must-revalidate, max-age=0");
         answer
     }
 
@@ -191,8 +190,13 @@ mod tests {
             ("a: b", false),
             (long.as_str(), false),
         ] {
-            let answer = Answer::default().with_cors(&request(ACCESS_CONTROL_REQUEST_HEADERS, asked));
-            assert_eq!(answer.headers.contains_key(ACCESS_CONTROL_ALLOW_HEADERS), answered, "{asked}");
+            let answer =
+                Answer::default().with_cors(&request(ACCESS_CONTROL_REQUEST_HEADERS, asked));
+            assert_eq!(
+                answer.headers.contains_key(ACCESS_CONTROL_ALLOW_HEADERS),
+                answered,
+                "{asked}"
+            );
         }
     }
 

@@ -61,9 +61,6 @@ mod tests {
             assert_eq!(imf_fixdate(Timestamp::from_micros(secs * 1_000_000)), expected);
             secs += 39_916_801; // a prime number of seconds, to meet every weekday, month and hour
         }
-        assert_eq!(
-            imf_fixdate(Timestamp::from_micros(u64::MAX)),
-            "Fri, 31 Dec 9999 23:59:59 GMT"
-        );
+        assert_eq!(imf_fixdate(Timestamp::from_micros(u64::MAX)), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

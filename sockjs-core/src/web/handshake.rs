@@ -75,9 +75,7 @@ impl Refusal {
             Self::VersionUnknown => answer
                 .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
                 .text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 expected\n"),
-            Self::BadKey => {
-                answer.text(StatusCode::BAD_REQUEST, "invalid \"Sec-WebSocket-Key\"\n")
-            }
+            Self::BadKey => answer.text(StatusCode::BAD_REQUEST, "invalid \"Sec-WebSocket-Key\"\n"),
         }
     }
 }
@@ -119,11 +117,15 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_answer() {
-        let missing = |name: &'static str| move |h: &mut request::Parts| {
-            h.headers.remove(name);
+        let missing = |name: &'static str| {
+            move |h: &mut request::Parts| {
+                h.headers.remove(name);
+            }
         };
-        let set = |name: &'static str, value: &'static str| move |h: &mut request::Parts| {
-            h.headers.insert(name, HeaderValue::from_static(value));
+        let set = |name: &'static str, value: &'static str| {
+            move |h: &mut request::Parts| {
+                h.headers.insert(name, HeaderValue::from_static(value));
+            }
         };
         assert_eq!(check(missing("upgrade")), Err(Refusal::NotWebsocket));
         assert_eq!(check(set("connection", "close")), Err(Refusal::NotWebsocket));

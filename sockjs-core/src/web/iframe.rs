@@ -94,7 +94,8 @@ mod tests {
         let page = IframePage::new("/sockjs.min.js");
         let tag = page.etag.to_str().unwrap();
         let status = |value: &str| {
-            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::try_from(value).unwrap())]);
+            let headers =
+                HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::try_from(value).unwrap())]);
             page.respond(&headers, Timestamp::EPOCH).status()
         };
         for known in [tag.to_owned(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".into()] {

@@ -162,7 +162,8 @@ mod tests {
         let policy = OriginPolicy::AllowList(vec!["https://app.example.org".into()]);
         assert!(admits(&policy, &[("Origin", "https://app.example.org")]));
         assert!(admits(&policy, &[("Origin", "http://example.com")]));
-        for origin in ["http://app.example.org", "https://example.org", "https://app.example.org:1"] {
+        for origin in ["http://app.example.org", "https://example.org", "https://app.example.org:1"]
+        {
             assert!(!admits(&policy, &[("Origin", origin)]), "{origin}");
         }
     }

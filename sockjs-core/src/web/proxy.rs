@@ -82,7 +82,8 @@ mod tests {
         for (name, value) in lines {
             headers.append(name, HeaderValue::try_from(*value).unwrap());
         }
-        let proxies = TrustedProxies::new(["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        let proxies =
+            TrustedProxies::new(["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         proxies.client(peer.parse().unwrap(), &headers).to_string()
     }
 

@@ -109,8 +109,9 @@ impl Resource {
         match self {
             Self::Greeting | Self::Iframe => "GET, HEAD",
             Self::Info => "GET, HEAD, OPTIONS",
-            Self::Receive(Transport::Xhr | Transport::XhrStreaming)
-            | Self::Send(SendPath::Xhr) => "OPTIONS, POST",
+            Self::Receive(Transport::Xhr | Transport::XhrStreaming) | Self::Send(SendPath::Xhr) => {
+                "OPTIONS, POST"
+            }
             Self::Send(SendPath::Jsonp) => "POST",
             Self::RawWebsocket | Self::Receive(..) => "GET",
         }
@@ -182,11 +183,30 @@ mod tests {
     #[test]
     fn unknown_paths() {
         for path in [
-            "/echox", "/echo.html", "/ECHO", "/echo/a", "/echo//", "/echo///", "/echo/a/a",
-            "/echo/a/a/", "/echo/a./a/xhr", "/echo/a/a./xhr", "/echo/./.", "/echo//xhr",
-            "/echo//a/xhr", "/echo/a//xhr", "/echo/iframe", "/echo/iframe.htm", "/echo/iframeXhtml",
-            "/echo/IFRAME.HTML", "/echo/iframe-/.html", "/echo/a/a/xhr/", "/echo/a/a/XHR",
-            "/echo/info/", "/echo/a/a/raw", "/echo/websocket/",
+            "/echox",
+            "/echo.html",
+            "/ECHO",
+            "/echo/a",
+            "/echo//",
+            "/echo///",
+            "/echo/a/a",
+            "/echo/a/a/",
+            "/echo/a./a/xhr",
+            "/echo/a/a./xhr",
+            "/echo/./.",
+            "/echo//xhr",
+            "/echo//a/xhr",
+            "/echo/a//xhr",
+            "/echo/iframe",
+            "/echo/iframe.htm",
+            "/echo/iframeXhtml",
+            "/echo/IFRAME.HTML",
+            "/echo/iframe-/.html",
+            "/echo/a/a/xhr/",
+            "/echo/a/a/XHR",
+            "/echo/info/",
+            "/echo/a/a/raw",
+            "/echo/websocket/",
         ] {
             assert_eq!(parse(path), None, "{path}");
         }

@@ -88,7 +88,8 @@ fn parse(text: &str, lone: bool, batch: &mut Vec<Message>) -> Result<(), Payload
 fn deserialize(text: &str, lone: bool, batch: &mut Vec<Message>) -> serde_json::Result<()> {
     let before = batch.len();
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = Payload { lone, batch: &mut *batch }.deserialize(&mut json).and_then(|()| json.end());
+    let read =
+        Payload { lone, batch: &mut *batch }.deserialize(&mut json).and_then(|()| json.end());
     if read.is_err() {
         batch.truncate(before);
     }
@@ -168,7 +169,9 @@ fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
         let escape = at + found;
         at = match surrogate(text, escape) {
             None => escape + 2,
-            Some(Surrogate::Leading) if surrogate(text, escape + 6) == Some(Surrogate::Trailing) => {
+            Some(Surrogate::Leading)
+                if surrogate(text, escape + 6) == Some(Surrogate::Trailing) =>
+            {
                 escape + 12
             }
             Some(_) => {
@@ -249,11 +252,30 @@ mod tests {
     #[test]
     fn anything_else_is_broken() {
         for bad in [
-            &b"x"[..], b"\"a\"", b"{}", b"[1]", b"[\"a\",null]", b"[[\"a\"]]", b"[\"a\"", b"[\"a\",]",
-            b"[\"a\"]x", b"[\"\x01\"]", b"\xef\xbb\xbf[\"a\"]", b"[\"\xff\"]", b" ", b"[\"\\x\"]",
-            b"[\"\\ud800\", 1]", b"[\"\\ud8zz\"]", b"null",
+            &b"x"[..],
+            b"\"a\"",
+            b"{}",
+            b"[1]",
+            b"[\"a\",null]",
+            b"[[\"a\"]]",
+            b"[\"a\"",
+            b"[\"a\",]",
+            b"[\"a\"]x",
+            b"[\"\x01\"]",
+            b"\xef\xbb\xbf[\"a\"]",
+            b"[\"\xff\"]",
+            b" ",
+            b"[\"\\x\"]",
+            b"[\"\\ud800\", 1]",
+            b"[\"\\ud8zz\"]",
+            b"null",
         ] {
-            assert_eq!(texts(bad), Err(PayloadError::Broken), "{:?}", bad.escape_ascii().to_string());
+            assert_eq!(
+                texts(bad),
+                Err(PayloadError::Broken),
+                "{:?}",
+                bad.escape_ascii().to_string()
+            );
         }
         assert_eq!(texts(b""), Err(PayloadError::Empty));
     }

@@ -267,10 +267,7 @@ mod tests {
         assert_eq!(wrapped(Transport::Websocket, frame), frame);
         assert_eq!(wrapped(Transport::Xhr, frame), format!("{frame}\n"));
         assert_eq!(wrapped(Transport::XhrStreaming, frame), format!("{frame}\n"));
-        assert_eq!(
-            wrapped(Transport::EventSource, frame),
-            "data: a[\"<\\u2028%2541\"]\r\n\r\n"
-        );
+        assert_eq!(wrapped(Transport::EventSource, frame), "data: a[\"<\\u2028%2541\"]\r\n\r\n");
         assert_eq!(
             wrapped(Transport::HtmlFile, frame),
             "<script>\np(\"a[\\\"\\u003c\\\\u2028%41\\\"]\");\n</script>\r\n"
@@ -296,7 +293,9 @@ mod tests {
         assert!(set.contains(Transport::Jsonp) && set.offers_xhr_send());
         let jsonp = TransportSet::none().with(Transport::Jsonp);
         assert!(!jsonp.offers_xhr_send());
-        assert!(!TransportSet::none().with(Transport::RawWebsocket).contains(Transport::RawWebsocket));
+        assert!(
+            !TransportSet::none().with(Transport::RawWebsocket).contains(Transport::RawWebsocket)
+        );
         assert!(Transport::ALL.into_iter().collect::<TransportSet>() == TransportSet::all());
     }
 }

@@ -139,13 +139,13 @@ impl Sim {
         request: http::request::Builder,
         who: Option<Principal>,
     ) -> Option<Response<Bytes>> {
-        let action = match self.service().route(request::head(request), &request::peer(), 0, self.now)
-        {
-            Route::Respond(response) => Action::Respond(response),
-            Route::Receive(permit) => self.endpoint.handle_receive(*permit, who, self.now),
-            Route::Websocket(permit) => self.endpoint.handle_websocket(*permit, who, self.now),
-            Route::Send(_) => panic!("use post"),
-        };
+        let action =
+            match self.service().route(request::head(request), &request::peer(), 0, self.now) {
+                Route::Respond(response) => Action::Respond(response),
+                Route::Receive(permit) => self.endpoint.handle_receive(*permit, who, self.now),
+                Route::Websocket(permit) => self.endpoint.handle_websocket(*permit, who, self.now),
+                Route::Send(_) => panic!("use post"),
+            };
         let response = self.act(name, action);
         self.drain();
         response
@@ -154,7 +154,7 @@ impl Sim {
     fn act(&mut self, name: &str, action: Action) -> Option<Response<Bytes>> {
         let (head, receiver) = match action {
             Action::Respond(response) => {
-                self.log(name, &response.status().as_str().to_owned());
+                self.log(name, response.status().as_str());
                 return Some(response);
             }
             Action::Poll { head, receiver } => {
@@ -217,7 +217,7 @@ impl Sim {
             other => panic!("not for a send request: {other:?}"),
         };
         if let Some(response) = &response {
-            self.log(name, &response.status().as_str().to_owned());
+            self.log(name, response.status().as_str());
         }
         self.drain();
         response
@@ -326,8 +326,15 @@ impl Sim {
         !chunks.is_empty()
     }
 
+    /// The application's calls have no time of their own, so the turn brings it.
+    fn turn(&mut self) {
+        self.endpoint.handle_timeout(self.now);
+        self.drain();
+    }
+
     /// The application sends. Sessions are numbered from 1, in the order of their opening.
     pub fn send(&mut self, session: usize, message: impl Into<Message>) -> Result<(), SendError> {
+        self.turn();
         let (key, message) = (self.key(session), message.into());
         let sent = self.endpoint.send(key, message.clone());
         self.model.sent(key, &message, &sent);
@@ -337,6 +344,7 @@ impl Sim {
 
     /// The application takes a message.
     pub fn recv(&mut self, session: usize) -> Option<Message> {
+        self.turn();
         let key = self.key(session);
         let message = self.endpoint.recv(key);
         self.model.took(key, message.as_ref());
@@ -349,6 +357,7 @@ impl Sim {
     }
 
     pub fn close(&mut self, session: usize, reason: CloseReason) {
+        self.turn();
         self.endpoint.close(self.key(session), reason);
         self.drain();
     }
@@ -359,6 +368,7 @@ impl Sim {
     }
 
     pub fn shutdown(&mut self) {
+        self.turn();
         self.endpoint.shutdown(CloseReason::SERVER_GOING_AWAY);
         self.drain();
     }
@@ -470,7 +480,7 @@ impl Sim {
             if session != key {
                 self.waiting.push((name, session, batch, reply));
             } else if let Some(response) = self.offer(&name, session, batch, reply) {
-                self.log(&name, &response.status().as_str().to_owned());
+                self.log(&name, response.status().as_str());
             }
         }
     }
@@ -514,7 +524,9 @@ impl Sim {
             }
         }
         self.queue.push_back(name.to_owned());
-        if self.writes && let Some(chunk) = transmit.chunk {
+        if self.writes
+            && let Some(chunk) = transmit.chunk
+        {
             if let Some(client) = self.clients.get_mut(name) {
                 client.chunks.clear();
                 if client.receiver.is_none() {

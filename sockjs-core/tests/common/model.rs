@@ -97,7 +97,9 @@ impl Model {
     }
 
     pub fn gone(&mut self, name: &str, key: Option<SessionKey>, finished: bool) {
-        if let Some(key) = key && !finished {
+        if let Some(key) = key
+            && !finished
+        {
             self.detach(name, key);
         }
     }
@@ -225,14 +227,16 @@ impl Model {
 
     /// Whether something was handed and not written.
     pub fn is_in_flight(&self, key: SessionKey) -> bool {
-        self.sessions.get(&key).is_some_and(|session| {
-            session.chunks.range(session.unwritten..).next().is_some()
-        })
+        self.sessions
+            .get(&key)
+            .is_some_and(|session| session.chunks.range(session.unwritten..).next().is_some())
     }
 
     pub fn ponged(&mut self, key: SessionKey) {
         let session = self.session(key);
-        if let Some(handed) = session.pinged.take() && !session.closed {
+        if let Some(handed) = session.pinged.take()
+            && !session.closed
+        {
             session.asked_for_more = session.asked_for_more.max(handed);
             session.confirmed = session.confirmed.max(session.asked_for_more.min(session.written));
         }

@@ -57,10 +57,8 @@ pub fn check_head(head: &Response<()>, transport: Transport) {
     assert_eq!(head.status(), status);
     assert_eq!(header("content-type"), content_type);
     assert_eq!(header("content-length"), None);
-    let streams = matches!(
-        transport,
-        Transport::XhrStreaming | Transport::EventSource | Transport::HtmlFile
-    );
+    let streams =
+        matches!(transport, Transport::XhrStreaming | Transport::EventSource | Transport::HtmlFile);
     assert_eq!(header("x-accel-buffering") == Some("no"), streams);
     assert_eq!(header("x-content-type-options").is_some(), transport == Transport::Jsonp);
     if transport != Transport::RawWebsocket {

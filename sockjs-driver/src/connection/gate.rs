@@ -26,15 +26,14 @@ pub(super) struct Gate<I, S, C: Chunk> {
 }
 
 impl<I, S, C: Chunk> Gate<I, S, C> {
-    /// Notes the head's end and says what is wrong with it.
+    /// Notes that a request was made and says what is wrong with it.
     fn check(&self, request: &Request<Incoming>) -> Result<(), StatusCode> {
-        let has_content_length = {
+        let has_two_lengths = {
             let mut line = lock(&self.line);
-            let length = request.body().size_hint().exact();
+            let has_two_lengths = line.scanner.has_two_lengths();
+            line.scanner.expect_body(request.body().size_hint().exact());
             line.head_count = line.head_count.wrapping_add(1);
-            line.is_chunked = length.is_none();
-            line.scanner.expect_body(length);
-            line.scanner.has_content_length()
+            has_two_lengths
         };
         let headers = request.headers();
         let mut hosts = headers.get_all(HOST).iter();
@@ -42,7 +41,7 @@ impl<I, S, C: Chunk> Gate<I, S, C> {
             (Some(_), None, _) | (None, _, Version::HTTP_10) => {}
             _ => return Err(StatusCode::BAD_REQUEST),
         }
-        if has_content_length && headers.contains_key(TRANSFER_ENCODING) {
+        if has_two_lengths && headers.contains_key(TRANSFER_ENCODING) {
             return Err(StatusCode::BAD_REQUEST);
         }
         let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());

@@ -56,8 +56,6 @@ pub(super) struct Line<I> {
     pub(super) scanner: Scanner,
     /// Requests made so far.
     pub(super) head_count: u64,
-    /// Whether the last request's body had no known length.
-    pub(super) is_chunked: bool,
     seen: Seen,
     drained_bytes: usize,
 }
@@ -150,7 +148,6 @@ impl<I> Line<I> {
             ahead: BytesMut::new(),
             scanner: Scanner::new(),
             head_count: 0,
-            is_chunked: false,
             seen: Seen {
                 is_reading: false,
                 is_ended: false,
@@ -173,10 +170,9 @@ impl<I> Line<I> {
     }
 
     /// Whether the connection is idle but for an unfinished head: an answer would not fall into
-    /// another. hyper reads a head only when everything before is answered; only in a body of
-    /// unknown length a head cannot be told.
+    /// another, for hyper reads a head only when everything before is answered.
     pub(super) fn waits_for_rest_of_head(&self) -> bool {
-        self.seen.is_reading && !self.is_chunked && self.scanner.is_mid_head()
+        self.seen.is_reading && self.scanner.is_mid_head()
     }
 
     /// Closes the socket.
@@ -187,7 +183,7 @@ impl<I> Line<I> {
 }
 
 impl<I: Read + Unpin> Line<I> {
-    /// Reads for hyper: what was read ahead first, at most one message at a time.
+    /// Reads for hyper: what was read ahead first, at most one request at a time.
     fn poll_deliver(
         &mut self,
         mut buf: ReadBufCursor<'_>,
@@ -333,4 +329,55 @@ fn poll_scratch<I: Read + Unpin>(
     }
     let _ = SCRATCH.try_with(|slot| slot.set(scratch));
     read
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, task::Waker};
+
+    use super::*;
+
+    /// Answers reads as told, then not at all.
+    struct Told(VecDeque<Poll<&'static [u8]>>);
+
+    impl Read for Told {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            mut buf: ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.0.pop_front().unwrap_or(Poll::Pending).map(|bytes| {
+                buf.put_slice(bytes);
+                Ok(())
+            })
+        }
+    }
+
+    fn deliver(line: &mut Line<Told>, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+        let mut space = [0; 100];
+        let mut buf = ReadBuf::new(&mut space);
+        line.poll_deliver(buf.unfilled(), cx).map(|_| buf.filled().to_vec())
+    }
+
+    #[test]
+    fn nothing_is_read_ahead_of_a_reader_that_waits() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut line = Line::new(Told([Poll::Pending, Poll::Ready(&b"G"[..])].into()));
+        line.begin();
+        assert!(deliver(&mut line, cx).is_pending());
+        assert!(line.poll_gone(cx).is_pending());
+        assert!(line.ahead.is_empty(), "the byte that came in between is left for the next poll");
+        line.begin();
+        assert!(line.poll_gone(cx).is_pending());
+        assert_eq!(deliver(&mut line, cx), Poll::Ready(b"G".to_vec()));
+    }
+
+    #[test]
+    fn an_end_is_not_forgotten() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut line = Line::new(Told([Poll::Ready(&b""[..])].into()));
+        line.begin();
+        assert_eq!(deliver(&mut line, cx), Poll::Ready(Vec::new()));
+        assert!(line.poll_gone(cx).is_ready());
+    }
 }

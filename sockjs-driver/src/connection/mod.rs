@@ -9,7 +9,7 @@
 //! - `shared`: what the connection and its bodies share, [`ConnectionHandle`];
 //! - `fifo`: the chunks between `hand` and the flush;
 //! - `line`: the socket, read ahead, and what is seen of its traffic;
-//! - `scan`: where heads end in the bytes that arrive;
+//! - `scan`: where requests end in the bytes that arrive;
 //! - `gate`: the checks around the service;
 //! - `clock`: deadlines that cost nothing while nothing waits;
 //! - `serve`: the future that ties them together;
@@ -32,7 +32,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    fifo::{Chunk, Ledger},
+    fifo::Ledger,
     serve::{Connection, serve_connection},
     shared::{ConnectionHandle, Parked},
     stream::Stream,

@@ -1,15 +1,15 @@
-//! Finds the ends of request heads in the bytes that arrive, and what hyper hides about heads.
+//! Finds the ends of requests in the bytes that arrive, and what hyper hides about their heads.
 //!
 //! hyper drops the Content-Length of a request that also has Transfer-Encoding, so a service
 //! cannot refuse the pair as PROTOCOL.md §8 wants; the raw head can tell. To know which head a
-//! line belongs to, bytes go to hyper at most one head or one body of known length at a time.
-//! That keeps the next message out of hyper's buffer too. No second parser is needed: every head
-//! and every chunked body ends in an empty line, and every head begins after one or after a body
-//! whose length hyper tells. An empty line inside a chunked body cuts it once more, harmlessly.
+//! line belongs to, bytes go to hyper at most one request at a time, which keeps the next one out
+//! of hyper's buffer too. No second parser is needed: a head ends in an empty line, and a body
+//! without Transfer-Encoding has the length that the head gives; whatever else Content-Length
+//! says there, hyper refuses. Only after a head with Transfer-Encoding the ends are uncertain. Then
+//! every empty line is a cut, which fits the ends of chunked bodies and of heads and harms nobody
+//! elsewhere, until hyper makes the next request and so tells what the last cut was.
 
 use std::io::BufRead;
-
-const CONTENT_LENGTH: &[u8] = b"content-length:";
 
 /// Where in the stream of one connection's requests the next byte is. The same bytes give the
 /// same result in one piece and byte by byte.
@@ -19,49 +19,88 @@ pub(super) struct Scanner {
     line: Line,
     /// Whether something other than empty lines came since the last cut.
     begun: bool,
-    content_length: bool,
+    content_length: Option<u64>,
+    transfer_encoding: bool,
     /// The last piece ended here; the next byte starts anew.
     cut: bool,
+    /// Whether lines are those of heads, and not perhaps of a chunked body.
+    certain: bool,
 }
 
 enum Line {
     Start,
     /// At the line's start, a carriage return.
     Return,
-    /// This many bytes of the name looked for.
-    Name(usize),
+    /// This much of a name has come.
+    Name(Field, usize),
+    Length,
     Rest,
+}
+
+#[derive(Clone, Copy)]
+enum Field {
+    ContentLength,
+    TransferEncoding,
+}
+
+impl Field {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::ContentLength => b"content-length:",
+            Self::TransferEncoding => b"transfer-encoding:",
+        }
+    }
 }
 
 impl Scanner {
     pub(super) const fn new() -> Self {
-        Self { body_left: 0, line: Line::Start, begun: false, content_length: false, cut: false }
+        Self {
+            body_left: 0,
+            line: Line::Start,
+            begun: false,
+            content_length: None,
+            transfer_encoding: false,
+            cut: false,
+            certain: true,
+        }
     }
 
     /// How many of these bytes may go to hyper in one piece: none of no bytes, otherwise at
     /// least one.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> usize {
         if self.cut {
-            *self = Self { body_left: self.body_left, ..Self::new() };
-        }
-        if self.body_left > 0 {
-            let taken = usize::try_from(self.body_left).unwrap_or(usize::MAX).min(bytes.len());
-            self.body_left -= taken as u64;
-            return taken;
+            *self = Self { body_left: self.body_left, certain: self.certain, ..Self::new() };
         }
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
+            if self.body_left > 0 {
+                let left = bytes.len() - at;
+                let taken = usize::try_from(self.body_left).unwrap_or(usize::MAX).min(left);
+                self.body_left -= taken as u64;
+                self.cut = self.body_left == 0;
+                return at + taken;
+            }
             at += 1;
             self.line = match (&self.line, byte) {
                 (Line::Start | Line::Return, b'\n') => {
-                    self.cut = true;
-                    return at;
+                    if self.end() {
+                        return at;
+                    }
+                    Line::Start
                 }
+                (_, b'\n') => Line::Start,
                 (Line::Start, b'\r') => Line::Return,
-                (Line::Name(_) | Line::Rest, b'\n') => Line::Start,
-                (Line::Start, byte) => self.name(0, byte),
-                (Line::Name(matched), byte) => self.name(*matched, byte),
-                (Line::Return | Line::Rest, _) => {
+                (Line::Start, b'c' | b'C') => self.name(Field::ContentLength, 0, byte),
+                (Line::Start, b't' | b'T') => self.name(Field::TransferEncoding, 0, byte),
+                (Line::Name(field, matched), _) => self.name(*field, *matched, byte),
+                (Line::Length, b'0'..=b'9') => {
+                    let digit = u64::from(byte - b'0');
+                    let length = self.content_length.unwrap_or(0);
+                    self.content_length = Some(length.saturating_mul(10).saturating_add(digit));
+                    Line::Length
+                }
+                (Line::Length, _) => Line::Length,
+                (Line::Start | Line::Return | Line::Rest, _) => {
                     self.begun = true;
                     // Most bytes of a head are here, and std searches them word by word.
                     let mut rest = bytes.get(at..).unwrap_or_default();
@@ -76,80 +115,143 @@ impl Scanner {
         bytes.len()
     }
 
-    /// hyper has made a request of the head just scanned, whose body has this length if known.
+    /// hyper has made a request of what was last handed out; its body has this length, or is
+    /// chunked.
     pub(super) fn expect_body(&mut self, length: Option<u64>) {
-        self.body_left = length.unwrap_or(0);
+        if !self.certain || self.transfer_encoding {
+            self.body_left = length.unwrap_or(0);
+            self.certain = length.is_some();
+        }
     }
 
-    /// Whether the head just scanned has a Content-Length.
-    pub(super) fn has_content_length(&self) -> bool {
-        self.content_length
+    /// Whether the head last handed out has both headers that tell of a body.
+    pub(super) fn has_two_lengths(&self) -> bool {
+        self.transfer_encoding && self.content_length.is_some()
     }
 
-    /// Whether a head has begun and not ended. In a body of unknown length it says nothing.
+    /// Whether a head has surely begun and not ended.
     pub(super) fn is_mid_head(&self) -> bool {
-        self.begun && !self.cut && self.body_left == 0
+        self.certain && self.begun && !self.cut && self.body_left == 0
     }
 
-    fn name(&mut self, matched: usize, byte: u8) -> Line {
+    /// After an empty line: whether the piece ends here.
+    fn end(&mut self) -> bool {
+        if !self.begun {
+            return false;
+        }
+        if self.certain {
+            self.body_left = self.content_length.unwrap_or(0);
+        }
+        self.cut = self.body_left == 0;
+        self.cut
+    }
+
+    fn name(&mut self, field: Field, matched: usize, byte: u8) -> Line {
         self.begun = true;
-        if CONTENT_LENGTH.get(matched) != Some(&byte.to_ascii_lowercase()) {
+        let name = field.name();
+        if name.get(matched) != Some(&byte.to_ascii_lowercase()) {
             return Line::Rest;
         }
-        if matched + 1 == CONTENT_LENGTH.len() {
-            self.content_length = true;
-            return Line::Rest;
+        match field {
+            _ if matched + 1 < name.len() => Line::Name(field, matched + 1),
+            Field::ContentLength => {
+                // hyper wants every one of several to say the same.
+                self.content_length = Some(0);
+                Line::Length
+            }
+            Field::TransferEncoding => {
+                self.transfer_encoding = true;
+                Line::Rest
+            }
         }
-        Line::Name(matched + 1)
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
     use super::Scanner;
 
-    fn pieces(input: &[u8], step: usize, bodies: &[Option<u64>]) -> Vec<(Vec<u8>, bool)> {
+    /// The pieces of an input that comes in steps. As hyper would, tells of each request's body.
+    fn pieces(input: &[u8], step: usize) -> (Vec<String>, Scanner) {
         let mut scanner = Scanner::new();
-        let mut bodies = bodies.iter();
         let (mut out, mut piece) = (Vec::new(), Vec::new());
         for mut bytes in input.chunks(step) {
             while !bytes.is_empty() {
-                let in_body = scanner.body_left > 0;
                 let taken = scanner.scan(bytes);
                 piece.extend_from_slice(&bytes[..taken]);
                 bytes = &bytes[taken..];
                 if scanner.cut {
-                    out.push((std::mem::take(&mut piece), scanner.has_content_length()));
-                    scanner.expect_body(bodies.next().copied().flatten());
-                } else if in_body && scanner.body_left == 0 {
-                    out.push((std::mem::take(&mut piece), false));
+                    let text = String::from_utf8(std::mem::take(&mut piece)).unwrap();
+                    if text.contains("HTTP/1.1") {
+                        let length = (!text.contains("chunked")).then(|| {
+                            text.split_once("Length: ").map_or(0, |(_, rest)| {
+                                rest.split_once("\r\n").unwrap().0.parse().unwrap()
+                            })
+                        });
+                        scanner.expect_body(length);
+                    }
+                    out.push(text);
                 }
             }
         }
-        out.push((piece, scanner.is_mid_head()));
-        out
+        out.push(String::from_utf8(piece).unwrap());
+        (out, scanner)
     }
 
-    #[test]
-    fn one_piece_and_byte_by_byte_agree() {
-        let input = b"\r\nPOST / HTTP/1.1\r\nHost: a\r\ncontent-LENGTH: 5\r\n\r\na\n\n\r\nGET / \
-            HTTP/1.1\r\nx: content-length: 4\r\nContent-Lengths: 1\r\n\nGET /\rn";
-        let bodies = [None, Some(5)];
-        let whole = pieces(input, input.len(), &bodies);
+    fn agree(input: &str) -> (Vec<String>, Scanner) {
+        let whole = pieces(input.as_bytes(), input.len());
         for step in 1..input.len() {
-            assert_eq!(pieces(input, step, &bodies), whole, "in steps of {step}");
+            let stepwise = pieces(input.as_bytes(), step);
+            assert_eq!(stepwise.1.is_mid_head(), whole.1.is_mid_head(), "in steps of {step}");
+            assert_eq!(stepwise.1.has_two_lengths(), whole.1.has_two_lengths());
+            assert_eq!(stepwise.0, whole.0, "in steps of {step}");
         }
-        let flags: Vec<_> = whole.iter().map(|(_, flag)| *flag).collect();
-        assert_eq!(flags, [false, true, false, false, true]);
-        assert_eq!(whole[2].0, b"a\n\n\r\n");
-        assert_eq!(whole[4].0, b"GET /\rn");
+        whole
     }
 
     #[test]
-    fn a_chunked_body_ends_in_a_cut() {
-        let input = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n15\r\n\
-            \r\nContent-Length: 1\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n";
-        let whole = pieces(input, input.len(), &[]);
-        assert_eq!(whole[whole.len() - 2], (b"GET / HTTP/1.1\r\n\r\n".to_vec(), false));
+    fn a_piece_is_a_request() {
+        let requests = [
+            "\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\ncontent-Length: 5\r\n\r\na\n\n\r\n",
+            "GET / HTTP/1.1\r\nx: content-length: 4\r\nContent-Lengths: 1\r\n\n",
+            "GET / HTTP/1.1\n\n",
+            "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length:\t\t12 \r\nCookie: x\r\n\r\n123456789012",
+            "GET /\rn",
+        ];
+        let (pieces, scanner) = agree(&requests.concat());
+        assert_eq!(pieces, requests);
+        assert!(scanner.is_mid_head());
+    }
+
+    #[test]
+    fn after_a_chunked_body_requests_are_pieces_again() {
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let sized = "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n";
+        let data = "1B\r\n\r\nContent-Length: 1000\r\n\r\nx\r\n0\r\n\r\n";
+        let (pieces, scanner) =
+            agree(&[chunked, data, chunked, data, sized, "1\n\n", sized, "abc", chunked].concat());
+        assert_eq!(
+            pieces[pieces.len() - 6..],
+            [chunked_end(), sized, "1\n\n", &[sized, "abc"].concat(), chunked, ""]
+        );
+        assert!(!scanner.has_two_lengths());
+    }
+
+    fn chunked_end() -> &'static str {
+        "x\r\n0\r\n\r\n"
+    }
+
+    #[test]
+    fn two_lengths_are_seen_in_either_order() {
+        let (length, encoding) = ("Content-LENGTH:1\r\n", "TRANSFER-encoding: chunked\r\n");
+        for fields in [[length, encoding], [encoding, length]] {
+            let head = format!("POST / HTTP/1.1\r\n{}\r\n", fields.concat());
+            assert!(agree(&head).1.has_two_lengths());
+        }
+        for field in [length, encoding] {
+            assert!(!agree(&format!("GET / HTTP/1.1\r\n{field}\r\n")).1.has_two_lengths());
+        }
     }
 }

@@ -116,11 +116,6 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
     C: Chunk,
 {
-    /// The handle that requests carry.
-    pub(crate) fn handle(&self) -> ConnectionHandle<C> {
-        ConnectionHandle(Arc::clone(&self.end.0))
-    }
-
     /// Ends the connection after the response that is under way, or now if it is idle. Poll on
     /// after this call.
     pub(crate) fn graceful_shutdown(self: Pin<&mut Self>) {
@@ -144,9 +139,9 @@ where
         let mut line = lock(this.line);
         let seen = line.seen();
         let ended = if finished {
-            // An upgrade leaves the socket open, and so does a failure to write.
+            // An upgrade leaves the socket open, and so does a failure.
             if seen.is_shut_down { Ended::InOrder } else { Ended::Done }
-        } else if shared.is_shut() || (shared.is_parked() && line.poll_gone(cx).is_ready()) {
+        } else if shared.is_parked() && line.poll_gone(cx).is_ready() {
             Ended::HangUp
         } else {
             let read = this.reading.check(seen.is_reading, line.head_count, this.clock);
@@ -229,7 +224,7 @@ enum Ended {
     Done,
     /// Too slow: to be told as far as it goes at once.
     Dismiss(&'static [u8]),
-    /// Gone, stalled or shut.
+    /// Gone or stalled.
     HangUp,
 }
 

@@ -43,12 +43,6 @@ impl<C: Chunk> ConnectionHandle<C> {
         Parked(Arc::clone(&self.0))
     }
 
-    /// Ends the connection, whatever it is doing. Has no effect on what it was upgraded to.
-    pub(crate) fn shut(&self) {
-        self.0.shut.store(true, Ordering::SeqCst);
-        self.0.wake();
-    }
-
     /// Opens an upgrade of a request of this connection: the bare stream, without the lock and
     /// the checks that HTTP needed, led by the bytes that were read ahead.
     pub(crate) fn open(&self, upgraded: Upgraded) -> Stream {
@@ -92,7 +86,6 @@ pub(super) struct Shared<C: Chunk> {
     handed: AtomicBool,
     parked: AtomicUsize,
     polling: AtomicBool,
-    shut: AtomicBool,
     waker: Mutex<Option<Waker>>,
     /// Knows the socket's type, which handles do not.
     open: fn(Upgraded) -> Stream,
@@ -110,7 +103,6 @@ impl<C: Chunk> Shared<C> {
             handed: AtomicBool::new(false),
             parked: AtomicUsize::new(0),
             polling: AtomicBool::new(false),
-            shut: AtomicBool::new(false),
             waker: Mutex::new(None),
             open,
         }
@@ -127,21 +119,16 @@ impl<C: Chunk> Shared<C> {
     }
 
     /// The service and its bodies have had their turn: from here on [`park`] wakes. Must come
-    /// before [`is_parked`] and [`is_shut`] are asked.
+    /// before [`is_parked`] is asked.
     ///
     /// [`park`]: ConnectionHandle::park
     /// [`is_parked`]: Self::is_parked
-    /// [`is_shut`]: Self::is_shut
     pub(super) fn leave(&self) {
         self.polling.store(false, Ordering::SeqCst);
     }
 
     pub(super) fn is_parked(&self) -> bool {
         self.parked.load(Ordering::SeqCst) > 0
-    }
-
-    pub(super) fn is_shut(&self) -> bool {
-        self.shut.load(Ordering::SeqCst)
     }
 
     /// Everything handed in so far has been flushed. `spare` lends its storage and keeps it.
@@ -166,6 +153,9 @@ impl<C: Chunk> Shared<C> {
             mem::replace(&mut chunks.fifo, Fifo::new())
         };
         left.drain(|ledger, chunks| ledger.lost(chunks));
+        // A handle may outlive the connection, and should not keep its task.
+        let waker = lock(&self.waker).take();
+        drop(waker);
     }
 
     fn push(&self, ledger: &Arc<dyn Ledger<C>>, chunk: C) -> bool {

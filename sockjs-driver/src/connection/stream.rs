@@ -37,7 +37,7 @@ impl Stream {
         let Some((io, ahead)) = parts.io.take() else {
             return Self { front: parts.read_buf, io: Box::new(parts.io) };
         };
-        // hyper is given one message at a time, so its buffer is empty here, but nothing should
+        // hyper is given one request at a time, so its buffer is empty here, but nothing should
         // depend on that.
         let front = if parts.read_buf.is_empty() {
             ahead.freeze()

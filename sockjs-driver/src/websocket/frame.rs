@@ -131,12 +131,6 @@ pub(crate) fn abandon(mark: Mark, out: &mut BytesMut) {
     out.truncate(mark.start);
 }
 
-/// Writes a ping with an empty payload.
-pub(crate) fn write_ping(out: &mut BytesMut) {
-    let mark = begin(out);
-    finish(mark, Opcode::Ping, out);
-}
-
 /// Writes a close frame; a reason too long for a control frame is cut between two characters.
 ///
 /// To close a live connection call `Codec::close`, which also remembers that the peer's close
@@ -206,7 +200,7 @@ pub(super) mod tests {
     #[test]
     fn control_frames() {
         let mut out = BytesMut::new();
-        write_ping(&mut out);
+        finish(begin(&mut out), Opcode::Ping, &mut out);
         write_close(3000, "Broken framing.", &mut out);
         assert_eq!(out, &b"\x89\x00\x88\x11\x0b\xb8Broken framing."[..]);
         out.clear();

@@ -1,0 +1,67 @@
+//! The demo: a chat page that shows its transport, its round-trip time and the frames going by.
+//!
+//! `cargo run --release --example demo`, then open <http://127.0.0.1:8080>. With `--listen ADDR` it
+//! listens elsewhere. All files are in the program; it needs no network beyond the page's own.
+#![forbid(unsafe_code)]
+
+mod chat;
+mod files;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sockjs_tokio::{CloseReason, SockJs};
+use tokio::net::TcpListener;
+
+use crate::chat::Room;
+
+const USAGE: &str = "usage: demo [--listen ADDR:PORT]";
+/// How long the sessions may take to end after a signal.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => SocketAddr::from(([127, 0, 0, 1], 8080)),
+        [option, address] if option == "--listen" => address.parse()?,
+        _ => return Err(USAGE.into()),
+    };
+
+    let room = Room::default();
+    let chat = SockJs::builder("/chat")
+        // The iframe transports load the client in an iframe, and it must be the page's.
+        .client_url("/demo/vendor/sockjs.min.js")
+        // Everyone is told everyone's name, so a room has an end.
+        .limits(|limits| limits.sessions = 1_000)
+        .build(move |session| room.clone().serve(session));
+    let router = files::router().fallback_service(chat.clone());
+
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    sockjs_tokio::serve(listener, router)
+        .with_graceful_shutdown(async move {
+            asked_to_end().await;
+            chat.shutdown(CloseReason::SERVER_GOING_AWAY, DRAIN_TIME).await;
+        })
+        .await?;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn asked_to_end() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler there is no signal to wait for.
+    let _ = interrupted.await;
+}

@@ -1,0 +1,160 @@
+//! Back-pressure in both directions (PROTOCOL §6, DESIGN §4 and invariant 14).
+
+use crate::common::{Sim, millis, secs};
+use sockjs_core::{Message, SendError};
+
+#[test]
+fn a_full_queue_gives_the_message_back_and_says_when_there_is_room() {
+    let mut sim = Sim::new(|settings| settings.limits.outbox_bytes = 4 * 65);
+    sim.receive("a", "/000/s/xhr");
+    for message in ["1", "2", "3", "4"] {
+        sim.send(1, message).unwrap();
+    }
+    assert_eq!(sim.send(1, "5"), Err(SendError::Full(Message::text("5"))));
+    sim.skip();
+    sim.receive("b", "/000/s/xhr");
+    sim.expect(&[
+        "+0.000s b: a[\\\"1\\\",\\\"2\\\",\\\"3\\\",\\\"4\\\"]\\n end",
+        "+0.000s #1: writable",
+    ]);
+    sim.send(1, "5").unwrap();
+}
+
+#[test]
+fn a_message_of_any_size_fits_an_empty_queue() {
+    let mut sim = Sim::new(|settings| {
+        settings.limits.outbox_bytes = 100;
+        settings.limits.total_bytes = 100;
+    });
+    sim.receive("a", "/000/s/xhr");
+    sim.send(1, "x".repeat(1_000)).unwrap();
+    sim.send(1, "y").unwrap_err();
+}
+
+#[test]
+fn bytes_are_refused_where_only_text_can_go() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("a", "/000/s/xhr");
+    sim.receive("w", "/000/s/websocket");
+    for session in [1, 2] {
+        let bytes = Message::binary(vec![1]);
+        assert_eq!(sim.send(session, bytes.clone()), Err(SendError::NotText(bytes)));
+    }
+}
+
+#[test]
+fn send_requests_wait_for_a_lagging_application() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr");
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    sim.skip();
+    assert!(sim.post("q", "/000/s/xhr_send", "[\"2\"]").is_none());
+    sim.advance(secs(9));
+    sim.expect(&[]);
+    assert_eq!(sim.recv_text(1).as_deref(), Some("1"));
+    sim.expect(&["+9.000s q: 204"]);
+    assert_eq!(sim.recv_text(1).as_deref(), Some("2"));
+}
+
+#[test]
+fn after_10_seconds_the_answer_is_503_and_the_session_ends_with_1002() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr");
+    sim.advance(secs(2));
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    sim.post("q", "/000/s/xhr_send", "[\"2\"]");
+    sim.skip();
+    sim.advance(millis(9_999));
+    sim.expect(&[]);
+    sim.advance(millis(1));
+    let lines = sim.take_transcript();
+    for line in [
+        "+12.000s q: 503",
+        "+12.000s a: c[1002,\\\"Connection interrupted\\\"]\\n end",
+        "+12.000s #1: closed SlowApplication 1002 Connection interrupted, unread 1",
+    ] {
+        assert!(lines.iter().any(|l| l == line), "{line} in {lines:#?}");
+    }
+}
+
+#[test]
+fn trying_in_vain_does_not_restore_the_patience() {
+    // The total is what is full: each byte that leaves elsewhere wakes the request for nothing.
+    let mut sim = Sim::new(|settings| {
+        settings.limits.total_bytes = 1_000;
+        settings.heartbeat_delay = None;
+    });
+    sim.receive("big", "/websocket");
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr");
+    sim.message("big", "x".repeat(700).as_str());
+    sim.message("big", "y".repeat(100).as_str());
+    let body = format!("[\"{}\"]", "z".repeat(500));
+    sim.skip();
+    assert!(sim.post("q", "/000/s/xhr_send", &body).is_none());
+    sim.advance(secs(6));
+    sim.message("big", "m");
+    sim.advance(secs(4));
+    let lines = sim.take_transcript();
+    assert!(lines.iter().any(|line| line == "+10.000s q: 503"), "{lines:#?}");
+}
+
+#[test]
+fn an_empty_payload_waits_for_nothing() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.post("p", "/000/s/xhr_send", "[\"longer than the limit\"]");
+    assert_eq!(sim.post("q", "/000/s/xhr_send", "[]").unwrap().status(), 204);
+}
+
+#[test]
+fn a_websocket_is_not_read_and_never_runs_out_of_patience() {
+    let mut sim = Sim::new(|settings| {
+        settings.limits.inbox_bytes = 65;
+        settings.heartbeat_delay = None;
+    });
+    sim.receive("w", "/000/s/websocket");
+    sim.message("w", "\"1\"");
+    sim.message("w", "\"2\"");
+    sim.skip();
+    sim.advance(secs(1_000));
+    sim.expect(&[]);
+    assert_eq!(sim.recv_text(1).as_deref(), Some("1"));
+    assert_eq!(sim.recv_text(1).as_deref(), Some("2"));
+    assert_eq!(sim.recv_text(1), None);
+}
+
+#[test]
+fn the_total_over_all_sessions_is_limited() {
+    let mut sim = Sim::new(|settings| settings.limits.total_bytes = 200);
+    sim.receive("a", "/000/s/xhr");
+    sim.receive("b", "/000/t/xhr");
+    sim.send(1, "x".repeat(100)).unwrap();
+    assert!(matches!(sim.send(2, "y"), Err(SendError::Full(_))));
+    for _ in 0..1_000 {
+        sim.send(2, "y").unwrap_err();
+    }
+    sim.skip();
+    sim.receive("c", "/000/s/xhr");
+    assert!(sim.take_transcript().last().unwrap().contains("#2: writable"));
+    sim.send(2, "y").unwrap();
+}
+
+#[test]
+fn a_reader_is_told_once_when_there_is_something_again() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/000/s/websocket");
+    sim.recv(1);
+    sim.skip();
+    sim.message("w", "[\"1\",\"2\"]");
+    sim.message("w", "\"3\"");
+    sim.expect(&["+0.000s #1: readable"]);
+    for text in ["1", "2", "3"] {
+        assert_eq!(sim.recv_text(1).as_deref(), Some(text));
+    }
+    assert_eq!(sim.recv(1), None);
+    sim.message("w", "\"4\"");
+    sim.expect(&["+0.000s #1: readable"]);
+}

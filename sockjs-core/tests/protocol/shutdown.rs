@@ -1,0 +1,89 @@
+//! The server shuts down: PROTOCOL §6 and §7, DESIGN §4.
+
+use crate::common::request::{head, peer, post, websocket};
+use crate::common::{START, Sim, secs, settings};
+use bytes::BytesMut;
+use sockjs_core::{Action, CloseReason, Endpoint, FrameKind, Quota, Route, Seed, Service};
+
+const GOING: &str = "c[1001,\\\"Server going away\\\"]";
+
+#[test]
+fn every_session_is_told_and_new_ones_are_refused() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("a", "/000/a/xhr_streaming");
+    sim.receive("w", "/000/b/websocket");
+    sim.receive("p", "/000/c/xhr");
+    for session in 1..=3 {
+        sim.recv(session);
+        sim.post("q", "/000/a/xhr_send", "[]");
+    }
+    sim.send(3, "queued").unwrap();
+    sim.skip();
+    sim.shutdown();
+    let lines = sim.take_transcript();
+    for line in [
+        &format!("+0.000s a: {GOING}\\n end"),
+        "+0.000s #1: closed Shutdown 1001 Server going away",
+        &format!("+0.000s w: {GOING}"),
+        "+0.000s w: close 1001 Server going away end",
+        "+0.000s #2: closed Shutdown 1001 Server going away",
+    ] {
+        assert!(lines.iter().any(|l| l == line), "{line} in {lines:#?}");
+    }
+    assert_eq!(sim.receive("n", "/000/n/xhr").unwrap().status(), 503);
+    assert_eq!(sim.receive("n", "/000/n/websocket").unwrap().status(), 503);
+    sim.skip();
+    sim.receive("r", "/000/c/xhr");
+    sim.receive("s", "/000/c/xhr");
+    sim.expect(&[
+        "+0.000s r: a[\\\"queued\\\"]\\n end",
+        &format!("+0.000s s: {GOING}\\n end"),
+        "+0.000s #3: closed Shutdown 1001 Server going away, written 1, confirmed 1",
+    ]);
+    sim.advance(secs(5));
+    assert!(sim.endpoint.is_empty());
+}
+
+#[test]
+fn one_that_nobody_asks_for_ends_with_the_disconnect_delay() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("a", "/000/s/xhr");
+    sim.send(1, "x").unwrap();
+    sim.advance(secs(2));
+    sim.shutdown();
+    sim.skip();
+    sim.advance(secs(5));
+    sim.expect(&["+7.000s #1: closed Shutdown 1001 Server going away, unsent 1"]);
+    assert!(sim.endpoint.is_empty());
+}
+
+#[test]
+fn a_receiver_that_is_just_opening_learns_the_reason() {
+    let service = Service::new(settings()).unwrap();
+    for request in [post("/000/s/xhr"), websocket("/websocket")] {
+        let quota = Quota::whole(&service.settings().limits);
+        let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
+        let mut receiver = match service.route(head(request), &peer(), 0, START) {
+            Route::Receive(permit) => match endpoint.handle_receive(*permit, None, START) {
+                Action::Poll { receiver, .. } => receiver,
+                other => panic!("{other:?}"),
+            },
+            Route::Websocket(permit) => match endpoint.handle_websocket(*permit, None, START) {
+                Action::Upgrade { receiver, .. } => receiver,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        endpoint.shutdown(CloseReason::SERVER_GOING_AWAY);
+        while endpoint.poll_event().is_some() {}
+        let mut buf = BytesMut::new();
+        let end = endpoint.poll_transmit(&mut receiver, &mut buf).unwrap();
+        assert!(end.fin);
+        match end.frame {
+            FrameKind::Close(reason) => assert_eq!(reason, CloseReason::SERVER_GOING_AWAY),
+            _ => assert_eq!(&buf[..], b"c[1001,\"Server going away\"]\n"),
+        }
+        endpoint.handle_timeout(START + secs(5));
+        assert!(endpoint.is_empty());
+    }
+}

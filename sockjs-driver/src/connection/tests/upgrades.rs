@@ -1,0 +1,91 @@
+//! What becomes of early bytes in an upgrade.
+
+use hyper::upgrade::Upgraded;
+
+use super::{super::Stream, *};
+
+/// Sends back what comes, until the end.
+pub(super) async fn echo(stream: Stream) {
+    let (mut read, mut write) = tokio::io::split(TokioIo::new(stream));
+    tokio::io::copy(&mut read, &mut write).await.unwrap();
+    write.shutdown().await.unwrap();
+}
+
+const REQUEST: &str =
+    "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+
+#[tokio::test]
+async fn early_bytes_belong_to_the_upgrade() {
+    let mut pair = tcp().await;
+    pair.send(format!("{REQUEST}early\n\nbytes")).await;
+    assert!(pair.read_to("\r\n\r\n").await.starts_with("HTTP/1.1 101 "));
+    pair.read_to("early\n\nbytes").await;
+    pair.send(" and later ones").await;
+    pair.read_to(" and later ones").await;
+    assert_eq!(pair.event().await, Event::Asked("/upgrade".into()));
+    assert_eq!(pair.event().await, Event::Ended);
+    pair.client.shutdown().await.unwrap();
+    assert_eq!(pair.read_to_end().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_read_ahead_belong_to_the_upgrade() {
+    let (mut pair, feed) = parked_in_memory().await;
+    let early = "x".repeat(15_000);
+    pair.send(format!("{REQUEST}{early}!")).await;
+    settle().await;
+    feed.send((1, "x".into())).unwrap();
+    assert_eq!(pair.event().await, Event::Written(vec![1]));
+    drop(feed);
+    pair.read_to("0\r\n\r\n").await;
+    assert!(pair.read_to("\r\n\r\n").await.starts_with("HTTP/1.1 101 "));
+    assert_eq!(pair.read_to("!").await, early + "!");
+}
+
+#[tokio::test]
+async fn an_upgrade_read_as_it_is_has_them_too() {
+    let (server, mut client) = tokio::io::duplex(4096);
+    let (sent, mut upgraded) = mpsc::unbounded_channel::<Upgraded>();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let sent = sent.clone();
+        tokio::spawn(async move { sent.send(hyper::upgrade::on(request).await.unwrap()) });
+        let mut response = Response::new(Full::new(Bytes::new()));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        async { Ok::<_, Infallible>(response) }
+    });
+    let config = ConnectionConfig::default();
+    let io = TokioIo::new(server);
+    tokio::spawn(serve_connection::<_, _, _, u32>(
+        io,
+        service,
+        config,
+        Arc::new(TokioTimer::new()),
+    ));
+    client.write_all(format!("{REQUEST}early\n\nbytes").as_bytes()).await.unwrap();
+    let mut upgraded = TokioIo::new(upgraded.recv().await.unwrap());
+    let mut read = [0; 12];
+    upgraded.read_exact(&mut read).await.unwrap();
+    assert_eq!(&read, b"early\n\nbytes");
+}
+
+#[tokio::test]
+async fn an_upgrade_of_a_foreign_server_works() {
+    let (server, mut client) = tokio::io::duplex(4096);
+    let service = service_fn(|request: Request<Incoming>| {
+        tokio::spawn(async move {
+            echo(Stream::from(hyper::upgrade::on(request).await.unwrap())).await;
+        });
+        let mut response = Response::new(Full::new(Bytes::new()));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        async { Ok::<_, Infallible>(response) }
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(server), service)
+        .with_upgrades();
+    tokio::spawn(serving);
+    client.write_all(format!("{REQUEST}early").as_bytes()).await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut read = String::new();
+    client.read_to_string(&mut read).await.unwrap();
+    assert!(read.ends_with("early"), "{read}");
+}
