@@ -24,7 +24,8 @@ async fn main() -> std::io::Result<()> {
         .with_graceful_shutdown(async move {
             // Without a signal handler there is no order to keep: end as if the signal had come.
             let _ = tokio::signal::ctrl_c().await;
-            let left = drained.shutdown(CloseReason::SERVER_GOING_AWAY, Duration::from_secs(5)).await;
+            let left =
+                drained.shutdown(CloseReason::SERVER_GOING_AWAY, Duration::from_secs(5)).await;
             println!("draining: {left} sessions left");
         })
         .await

@@ -89,7 +89,9 @@ mod tests {
 
     #[test]
     fn all_modules_are_served() {
-        let scripts = FILES.iter().filter(|file| file.path.starts_with("/demo/") && file.path.ends_with(".js"));
+        let scripts = FILES
+            .iter()
+            .filter(|file| file.path.starts_with("/demo/") && file.path.ends_with(".js"));
         for file in scripts.filter(|file| !file.path.contains("/vendor/")) {
             let script = std::str::from_utf8(file.content).unwrap();
             for import in script.lines().filter(|line| line.starts_with("import ")) {

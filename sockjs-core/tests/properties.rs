@@ -43,6 +43,7 @@ enum Op {
     },
     Lost {
         client: usize,
+        all: bool,
     },
     Gone {
         client: usize,
@@ -97,13 +98,14 @@ fn op() -> impl Strategy<Value = Op> {
         1 => client.prop_map(|client| Op::Binary { client }),
         2 => client.prop_map(|client| Op::Pong { client }),
         12 => client.prop_map(|client| Op::Written { client }),
-        2 => client.prop_map(|client| Op::Lost { client }),
+        2 => (client, any::<bool>()).prop_map(|(client, all)| Op::Lost { client, all }),
         2 => (client, any::<bool>()).prop_map(|(client, closed)| Op::Gone { client, closed }),
         14 => (session, text()).prop_map(|(session, text)| Op::Send { session, text }),
         8 => session.prop_map(|session| Op::Recv { session }),
         2 => session.prop_map(|session| Op::Close { session }),
         1 => session.prop_map(|session| Op::Panic { session }),
         6 => (0u64..12_000).prop_map(|millis| Op::Advance { millis }),
+        2 => (20_000u64..40_000).prop_map(|millis| Op::Advance { millis }),
         2 => (0u64..40_000).prop_map(|millis| Op::Sleep { millis }),
         2 => Just(Op::Timeout),
         1 => prop::bool::weighted(0.3).prop_map(|really| {
@@ -196,9 +198,9 @@ fn apply(sim: &mut Sim, number: usize, op: Op) {
                 sim.written(&name);
             }
         }
-        Op::Lost { client } => {
+        Op::Lost { client, all } => {
             if let Some(name) = pick(&sim.clients(), client) {
-                sim.lost(&name);
+                sim.lost(&name, all);
                 sim.disconnect(&name);
             }
         }
@@ -234,7 +236,7 @@ fn apply(sim: &mut Sim, number: usize, op: Op) {
 /// Invariant 6: when all have left, nothing is left.
 fn leave(sim: &mut Sim) {
     for name in sim.clients() {
-        sim.lost(&name);
+        sim.lost(&name, true);
         sim.disconnect(&name);
     }
     sim.advance(secs(90));
@@ -280,7 +282,7 @@ fn random_operations_reach_every_corner() {
     let mut runner = TestRunner::deterministic();
     let strategy = (world(), prop::collection::vec(op(), 0..80));
     let mut seen = String::new();
-    for _ in 0..300 {
+    for _ in 0..400 {
         let (world, ops) = strategy.new_tree(&mut runner).unwrap().current();
         seen.extend(run(world, ops).into_iter().map(|line| line + "\n"));
     }

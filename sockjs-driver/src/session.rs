@@ -128,6 +128,19 @@ impl Session {
         self.handle.clone()
     }
 
+    /// As [`SessionHandle::send`]. Here too, so that `SinkExt` in scope does not hide it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.handle.send(message).await
+    }
+
+    /// As [`SessionHandle::close`]. Here too, so that `SinkExt` in scope does not hide it.
+    pub fn close(&self, reason: CloseReason) {
+        self.handle.close(reason);
+    }
+
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let sent = self.handle.0.poll_send(&mut self.pending, cx.waker());
         if sent.is_pending() {

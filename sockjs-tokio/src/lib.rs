@@ -26,7 +26,7 @@ mod runtime;
 mod serve;
 
 pub use runtime::Tokio;
-pub use serve::{Serve, serve};
+pub use serve::{Listener, Serve, serve};
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
     ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal, Reached, Report,

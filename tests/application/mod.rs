@@ -1,5 +1,20 @@
 //! What an application sees, one file per behaviour; mounted once per adapter.
 
-mod support;
+pub(crate) mod support;
 
+mod admission;
+mod broadcasts;
+mod closing;
+mod handlers;
+mod handles;
 mod info;
+mod leaving;
+mod limits;
+mod messages;
+mod receivers;
+mod reports;
+mod services;
+mod settings;
+mod shutdown;
+mod statistics;
+mod streams_and_sinks;

@@ -21,6 +21,9 @@ pub(crate) const NEVER: Duration = Duration::from_secs(600);
 /// Soon, with room for a busy machine; far from [`NEVER`].
 pub(crate) const SOON: Duration = Duration::from_secs(3);
 
+/// More than the sockets between server and client hold.
+pub(crate) const LARGE_BYTES: usize = 24 << 20;
+
 /// The client's frame when the application closes without a reason of its own.
 pub(crate) const GO_AWAY: &str = r#"c[3000,"Go away!"]"#;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use sockjs_tests::client::{Head, PATIENCE, Receiver, Session, Transport, first_readable};
+use sockjs_tests::client::{Head, PATIENCE, Receiver, Session, Transport};
 use sockjs_tests::server::Server;
 
 use crate::adapter;
@@ -71,17 +71,7 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 /// A poll that is surely attached: of two, one is told so.
 #[track_caller]
 pub(crate) fn waiting_poll(session: &Session, transport: Transport) -> Receiver {
-    let [first, second] = [(); 2].map(|()| {
-        let mut connection = session.connect();
-        connection.send(transport.request(session.path()).to_bytes());
-        connection
-    });
-    let is_first_refused = first_readable(&first, &second);
-    let [first, second] = [first, second]
-        .map(|connection| Receiver::sent(connection, transport, transport.request(session.path())));
-    let (attached, mut refused) = if is_first_refused { (second, first) } else { (first, second) };
-    refused.expect(STILL_OPEN);
-    attached
+    session.waiting_poll(transport)
 }
 
 /// Waits until sends say that the session is gone, which they may not delay; returns when.

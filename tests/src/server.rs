@@ -59,6 +59,11 @@ impl Server {
         self.address
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A new connection.
     #[track_caller]
     pub fn connect(&self) -> Connection {

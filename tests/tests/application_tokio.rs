@@ -78,3 +78,6 @@ mod adapter {
 
 #[path = "../application/mod.rs"]
 mod application;
+
+#[path = "../application/in_axum.rs"]
+mod in_axum;

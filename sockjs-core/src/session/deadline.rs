@@ -41,6 +41,8 @@ impl Session {
         for (_, due) in due.into_iter().flatten().filter(|(at, _)| *at <= now) {
             match due {
                 Due::Heartbeat => self.heartbeat(settings),
+                // It may have come, but is not read while the application lags.
+                Due::Pong if self.waits.batch.is_some() => self.ask_again(now),
                 Due::Pong => {
                     if let Link::Attached(attached) = &mut self.link {
                         attached.pinged = None;
@@ -61,6 +63,15 @@ impl Session {
                 // The endpoint forgets it.
                 Due::Forget => {}
             }
+        }
+    }
+
+    /// Gives the client another pong deadline.
+    fn ask_again(&mut self, now: Timestamp) {
+        if let Link::Attached(attached) = &mut self.link
+            && let Some((since, _)) = &mut attached.pinged
+        {
+            *since = now;
         }
     }
 

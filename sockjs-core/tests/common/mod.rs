@@ -210,8 +210,16 @@ impl Sim {
                 assert_eq!(max_bytes, self.service().settings().limits.message_bytes);
                 let mut batch = Vec::new();
                 match reply.read(body.as_bytes(), &mut batch) {
-                    Ok(()) => self.offer(name, session, batch, reply),
-                    Err(error) => Some(reply.broken(error)),
+                    Ok(()) => {
+                        let answer = self.offer(name, session, batch, reply);
+                        let unknown = answer.as_ref().is_some_and(|answer| answer.status() == 404);
+                        assert!(!unknown, "404 is known before the body is read");
+                        answer
+                    }
+                    Err(error) => {
+                        assert!(batch.is_empty(), "invariant 11");
+                        Some(reply.broken(error))
+                    }
                 }
             }
             other => panic!("not for a send request: {other:?}"),
@@ -315,15 +323,16 @@ impl Sim {
         while self.written(name) {}
     }
 
-    /// Everything that was handed to the client and not yet written is lost.
-    pub fn lost(&mut self, name: &str) -> bool {
+    /// What was handed to the client and not yet written is lost: all of it, or certainly only the
+    /// last of it, as a driver knows that flushes several chunks at once.
+    pub fn lost(&mut self, name: &str, all: bool) {
         let chunks = self.clients.get_mut(name).map(|client| std::mem::take(&mut client.chunks));
         let chunks = chunks.unwrap_or_default();
-        for chunk in &chunks {
+        let certain = if all { chunks.front() } else { chunks.back() };
+        if let Some(chunk) = certain {
             self.endpoint.handle_lost(*chunk, self.now);
             self.drain();
         }
-        !chunks.is_empty()
     }
 
     /// The application's calls have no time of their own, so the turn brings it.
@@ -384,6 +393,11 @@ impl Sim {
 
     pub fn has_session(&self, name: &str) -> bool {
         self.clients.get(name).is_some_and(|client| client.session.is_some())
+    }
+
+    /// The client of a send request leaves before its answer.
+    pub fn give_up(&mut self, name: &str) {
+        self.waiting.retain(|(waiting, ..)| waiting != name);
     }
 
     /// Send requests that are not answered yet.

@@ -1,7 +1,7 @@
 //! PROTOCOL §5 rule 7: a receiver that breaks off.
 
-use crate::common::{Sim, millis, secs};
-use sockjs_core::{CloseReason, Gone};
+use crate::common::{START, Sim, millis, secs};
+use sockjs_core::{ChunkId, CloseReason, Gone, Message, Refused, SendError};
 
 const INTERRUPTED: &str = "c[1002,\\\"Connection interrupted\\\"]";
 
@@ -56,7 +56,7 @@ fn whoever_closed_first_is_the_cause() {
     sim.receive("a", "/000/s/xhr_streaming");
     sim.close(1, CloseReason::default());
     sim.skip();
-    sim.lost("a");
+    sim.lost("a", true);
     sim.expect(&["+0.000s #1: closed Application 3000 Go away!"]);
     sim.receive("b", "/000/s/xhr");
     sim.expect(&["+0.000s b: c[3000,\\\"Go away!\\\"]\\n end"]);
@@ -106,4 +106,30 @@ fn a_late_word_on_a_chunk_tells_nobody_after_the_end() {
     sim.skip();
     sim.written("a");
     sim.expect(&[]);
+}
+
+#[test]
+fn keys_and_chunks_of_ended_sessions_are_harmless() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/000/s/websocket");
+    let ended = sim.key(1);
+    sim.disconnect("w");
+    sim.receive("v", "/000/s/websocket");
+    sim.skip();
+    assert_ne!(sim.key(2), ended);
+    let chunk = ChunkId { session: ended, seq: 0 };
+    sim.endpoint.handle_written(chunk, START);
+    sim.endpoint.handle_lost(chunk, START);
+    sim.endpoint.handle_pong(ended, START);
+    sim.endpoint.handle_panic(ended, START);
+    sim.endpoint.close(ended, CloseReason::default());
+    assert_eq!(sim.endpoint.recv(ended), None);
+    let sent = sim.endpoint.send(ended, Message::text("x"));
+    assert_eq!(sent, Err(SendError::Closed(Message::text("x"))));
+    let mut batch = vec![Message::text("x")];
+    assert_eq!(sim.endpoint.handle_messages(ended, &mut batch, START), Err(Refused::Gone));
+    assert_eq!(batch.len(), 1);
+    sim.drain();
+    sim.expect(&[]);
+    assert!(sim.waits("v"));
 }

@@ -1,7 +1,10 @@
 //! DESIGN §3: what becomes of each message is known, and told.
 
-use crate::common::{Sim, secs};
-use sockjs_core::{Cause, Message};
+use crate::common::request::{head, post};
+use crate::common::{START, Sim, millis, secs, settings};
+use bytes::BytesMut;
+use sockjs_core::{Action, Cause, Endpoint, Event, Gone, Grade, Message, Peer, Quota};
+use sockjs_core::{Route, Seed, Service};
 
 fn stream() -> Sim {
     let mut sim = Sim::new(|_| ());
@@ -66,7 +69,7 @@ fn a_chunk_lost_under_the_next_request_ends_the_session_with_1002() {
     sim.send(1, "x").unwrap();
     sim.receive("c", "/000/s/xhr");
     sim.skip();
-    sim.lost("b");
+    sim.lost("b", true);
     sim.expect(&[
         "+0.000s #1: closed Interrupted 1002 Connection interrupted, unsent 1",
         "+0.000s c: c[1002,\\\"Connection interrupted\\\"]\\n end",
@@ -84,7 +87,7 @@ fn a_lost_chunk_of_a_finished_poll_is_no_gap_that_survives() {
     sim.send(1, "x").unwrap();
     sim.send(1, "y").unwrap();
     sim.skip();
-    sim.lost("b");
+    sim.lost("b", true);
     sim.expect(&["+0.000s #1: closed Interrupted 1002 Connection interrupted, unsent 2"]);
     assert_eq!(sim.model.report(1).unwrap().unsent, ["x", "y"].map(Message::text));
 }
@@ -97,10 +100,23 @@ fn all_chunks_that_a_stream_lost_are_unsent() {
     }
     sim.written("a");
     sim.skip();
-    sim.lost("a");
+    sim.lost("a", true);
     sim.disconnect("a");
     sim.expect(&[
         "+0.000s #1: closed ClientGone 1002 Connection interrupted, written 1, uncertain 1, unsent 2",
+    ]);
+}
+
+#[test]
+fn if_only_the_last_chunk_is_known_to_be_lost_those_before_it_are_uncertain() {
+    let mut sim = stream();
+    for message in ["1", "2", "3"] {
+        sim.send(1, message).unwrap();
+    }
+    sim.skip();
+    sim.lost("a", false);
+    sim.expect(&[
+        "+0.000s #1: closed ClientGone 1002 Connection interrupted, uncertain 2, unsent 1",
     ]);
 }
 
@@ -115,7 +131,7 @@ fn what_was_lost_before_a_later_response_is_uncertain() {
     sim.send(1, "y").unwrap();
     sim.send(1, "z").unwrap();
     sim.skip();
-    sim.lost("b");
+    sim.lost("b", true);
     sim.expect(&[
         "+0.000s #1: closed Interrupted 1002 Connection interrupted, uncertain 2, unsent 1",
     ]);
@@ -177,4 +193,49 @@ fn the_window_holds_frames_back_until_some_are_written() {
     assert_eq!(frames(&mut sim), 3, "three times seven bytes are over 16");
     sim.written("a");
     sim.expect(&["+0.000s a: a[\\\"4\\\",\\\"5\\\"]\\n"]);
+}
+
+#[test]
+fn what_is_handed_after_a_quiet_time_is_not_stalled_at_once() {
+    let mut sim = stream();
+    sim.advance(secs(24));
+    sim.send(1, "x").unwrap();
+    sim.advance(millis(9_999));
+    assert_eq!(sim.endpoint.live(), 1);
+    sim.skip();
+    sim.advance(millis(1));
+    sim.expect(&[
+        "+34.000s #1: closed SlowConsumer 4500 Slow consumer, uncertain 1",
+        "+34.000s a: c[4500,\\\"Slow consumer\\\"]\\n end",
+    ]);
+}
+
+#[test]
+fn the_report_names_the_lowest_grade_of_all_receivers() {
+    for (grades, lowest) in [
+        ([Grade::Socket, Grade::Socket], Grade::Socket),
+        ([Grade::Taken, Grade::Socket], Grade::Taken),
+        ([Grade::Socket, Grade::Taken], Grade::Taken),
+    ] {
+        let service = Service::new(settings()).unwrap();
+        let quota = Quota::whole(&service.settings().limits);
+        let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
+        for (round, grade) in grades.into_iter().enumerate() {
+            let route = service.route(head(post("/0/s/xhr")), &Peer::new(None, grade), 0, START);
+            let Route::Receive(permit) = route else { panic!("a receive request") };
+            let Action::Poll { mut receiver, .. } = endpoint.handle_receive(*permit, None, START)
+            else {
+                panic!("a poll")
+            };
+            let transmit = endpoint.poll_transmit(&mut receiver, &mut BytesMut::new());
+            match transmit.and_then(|transmit| transmit.chunk) {
+                Some(chunk) => endpoint.handle_written(chunk, START),
+                None => endpoint.handle_gone(receiver, Gone::Disconnected, START),
+            }
+            assert_eq!(round == 1, endpoint.live() == 0);
+        }
+        let last = std::iter::from_fn(|| endpoint.poll_event()).last();
+        let Some(Event::Closed(_, report)) = last else { panic!("{last:?}") };
+        assert_eq!(report.grade, lowest);
+    }
 }

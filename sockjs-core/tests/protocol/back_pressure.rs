@@ -81,24 +81,34 @@ fn after_10_seconds_the_answer_is_503_and_the_session_ends_with_1002() {
 
 #[test]
 fn trying_in_vain_does_not_restore_the_patience() {
-    // The total is what is full: each byte that leaves elsewhere wakes the request for nothing.
-    let mut sim = Sim::new(|settings| {
-        settings.limits.total_bytes = 1_000;
-        settings.heartbeat_delay = None;
-    });
-    sim.receive("big", "/websocket");
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 300);
     sim.receive("open", "/000/s/xhr");
     sim.receive("a", "/000/s/xhr");
-    sim.message("big", "x".repeat(700).as_str());
-    sim.message("big", "y".repeat(100).as_str());
-    let body = format!("[\"{}\"]", "z".repeat(500));
-    sim.skip();
+    let part = "x".repeat(36);
+    sim.post("p", "/000/s/xhr_send", &format!("[\"{part}\",\"{part}\",\"{part}\"]"));
+    let body = format!("[\"{}\"]", "y".repeat(200));
     assert!(sim.post("q", "/000/s/xhr_send", &body).is_none());
     sim.advance(secs(6));
-    sim.message("big", "m");
+    sim.recv(1);
+    sim.recv(1); // Room for something, but not for that.
+    sim.skip();
     sim.advance(secs(4));
     let lines = sim.take_transcript();
     assert!(lines.iter().any(|line| line == "+10.000s q: 503"), "{lines:#?}");
+}
+
+#[test]
+fn a_client_that_gave_up_waiting_leaves_its_session_alone() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr");
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    sim.post("q", "/000/s/xhr_send", "[\"2\"]");
+    sim.give_up("q");
+    sim.advance(secs(6));
+    sim.recv(1);
+    sim.advance(secs(6));
+    assert_eq!(sim.endpoint.live(), 1);
 }
 
 #[test]
@@ -124,6 +134,23 @@ fn a_websocket_is_not_read_and_never_runs_out_of_patience() {
     assert_eq!(sim.recv_text(1).as_deref(), Some("1"));
     assert_eq!(sim.recv_text(1).as_deref(), Some("2"));
     assert_eq!(sim.recv_text(1), None);
+}
+
+#[test]
+fn a_pong_is_not_missed_while_the_websocket_is_not_read() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("w", "/000/s/websocket");
+    sim.message("w", "\"1\"");
+    sim.message("w", "\"2\"");
+    sim.skip();
+    sim.advance(secs(40));
+    assert!(!sim.take_transcript().iter().any(|line| line.contains("closed")), "still lagging");
+    // Once it is read again, the deadline counts.
+    assert_eq!(sim.recv_text(1).as_deref(), Some("1"));
+    sim.skip();
+    sim.advance(secs(10));
+    let ended = sim.take_transcript();
+    assert!(ended.iter().any(|line| line.contains("No response from heartbeat")), "{ended:?}");
 }
 
 #[test]

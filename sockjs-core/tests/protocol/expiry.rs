@@ -93,3 +93,22 @@ fn a_late_timeout_ends_it_once() {
     sim.timeout();
     sim.expect(&["+100.000s #1: closed Expired 1002 Connection interrupted"]);
 }
+
+#[test]
+fn an_older_time_counts_as_the_latest_one_seen() {
+    let mut sim = Sim::new(|_| ());
+    sim.advance(secs(10));
+    sim.timeout();
+    let request = crate::common::request::post("/000/s/xhr");
+    let route = sim.service().route(
+        crate::common::request::head(request),
+        &crate::common::request::peer(),
+        0,
+        crate::common::START,
+    );
+    let sockjs_core::Route::Receive(permit) = route else { panic!("a receive request") };
+    let action = sim.endpoint.handle_receive(*permit, None, crate::common::START);
+    assert!(matches!(action, sockjs_core::Action::Poll { .. }));
+    let heartbeat = sim.endpoint.poll_timeout();
+    assert_eq!(heartbeat, Some(crate::common::START + secs(35)));
+}

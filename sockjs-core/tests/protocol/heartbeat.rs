@@ -132,3 +132,16 @@ fn a_pong_that_nobody_asked_for_changes_nothing() {
     sim.advance(secs(25));
     sim.expect(&["+25.000s w: h", "+25.000s w: ping"]);
 }
+
+#[test]
+fn a_pong_cannot_be_missed_while_the_websocket_is_not_read() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("w", "/000/s/websocket");
+    sim.message("w", "\"1\"");
+    sim.message("w", "\"2\"");
+    sim.advance(secs(60));
+    assert_eq!(sim.endpoint.live(), 1);
+    while sim.recv(1).is_some() {}
+    sim.advance(secs(10));
+    assert_eq!(sim.endpoint.live(), 0, "now it would have been read");
+}

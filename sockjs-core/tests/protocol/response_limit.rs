@@ -14,7 +14,7 @@ fn the_response_ends_with_the_frame_that_reaches_the_limit() {
             handed += 1;
         }
         assert_eq!(handed, frames, "limit {limit}");
-        assert!(sim.take_transcript().last().unwrap().contains("end") || frames == 0);
+        assert!(sim.take_transcript().iter().any(|line| line.ends_with(" end")));
     }
 }
 

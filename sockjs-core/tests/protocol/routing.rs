@@ -246,6 +246,8 @@ fn refused_origins() {
         assert_eq!(response.status(), 403, "{path}");
         assert!(response.headers().keys().all(|n| !n.as_str().starts_with("access-control")));
         assert!(!response.headers().contains_key("set-cookie"));
+        let cached = response.headers().get("cache-control").is_none();
+        assert_eq!(cached, !(path == "/info" || path.starts_with("/0/")), "{path}");
     }
     let same = get("/info").header("Host", "a").header("Origin", "http://a");
     assert_eq!(answer_of(&service, same).status(), 200);

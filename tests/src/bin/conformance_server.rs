@@ -3,22 +3,30 @@
 //! `conformance-server --runtime tokio --listen 127.0.0.1:8081`
 #![forbid(unsafe_code)]
 
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use async_signal::{Signal, Signals};
+use futures_util::StreamExt;
+use sockjs_driver::{CloseReason, ConnectionConfig, Runtime, Services};
 use sockjs_tests::options::Options;
 use sockjs_tests::services::services;
-use sockjs_tokio::{CloseReason, Tokio};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let run = Options::parse(std::env::args().skip(1)).and_then(|options| {
-        match options.runtime.as_str() {
-            "tokio" => run_on_tokio(&options).map_err(|error| error.to_string()),
-            other => Err(format!("--runtime: {other:?} is none of: tokio")),
-        }
+        let ran = match options.runtime.as_str() {
+            "tokio" => run_on_tokio(&options),
+            "async-std" => async_std::task::block_on(run_on_async_std(&options)),
+            "smol" => smol::block_on(run_on_smol(&options)),
+            other => {
+                let known = "tokio, async-std, smol";
+                return Err(format!("--runtime: {other:?} is none of: {known}"));
+            }
+        };
+        ran.map_err(|error| error.to_string())
     });
     match run {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,17 +39,51 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run_on_tokio(options: &Options) -> io::Result<()> {
-    let listener = TcpListener::bind(options.listen).await?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    println!("listening on http://{}", listener.local_addr()?);
-    let services = services::<Tokio>(options);
-    let drained = services.clone();
-    let head_timeout = options.head_timeout;
-    sockjs_tokio::serve(listener, services)
-        .with_limits(|limits| limits.read_timeout = head_timeout)
-        .with_graceful_shutdown(async move {
-            terminated.recv().await;
-            drained.shutdown(CloseReason::SERVER_GOING_AWAY, Duration::from_secs(1)).await;
-        })
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    let mut signals = signal(SignalKind::terminate())?;
+    announce(listener.local_addr()?);
+    let services: sockjs_tokio::Services = services(options);
+    sockjs_tokio::serve(listener, services.clone())
+        .with_limits(limits(options))
+        .with_graceful_shutdown(drain(services, async move { signals.recv().await }))
         .await
+}
+
+async fn run_on_async_std(options: &Options) -> io::Result<()> {
+    let listener = async_std::net::TcpListener::bind(options.listen).await?;
+    let mut signals = Signals::new([Signal::Term])?;
+    announce(listener.local_addr()?);
+    let services: sockjs_async_std::Services = services(options);
+    sockjs_async_std::serve(listener, services.clone())
+        .with_limits(limits(options))
+        .with_graceful_shutdown(drain(services, async move { signals.next().await }))
+        .await
+}
+
+async fn run_on_smol(options: &Options) -> io::Result<()> {
+    let listener = smol::net::TcpListener::bind(options.listen).await?;
+    let mut signals = Signals::new([Signal::Term])?;
+    announce(listener.local_addr()?);
+    let services: sockjs_async_std::smol::Services = services(options);
+    sockjs_async_std::smol::serve(listener, services.clone())
+        .with_limits(limits(options))
+        .with_graceful_shutdown(drain(services, async move { signals.next().await }))
+        .await
+}
+
+fn announce(address: SocketAddr) {
+    println!("listening on http://{address}");
+}
+
+fn limits(options: &Options) -> impl FnOnce(&mut ConnectionConfig) + use<> {
+    let head_timeout = options.head_timeout;
+    move |limits| limits.read_timeout = head_timeout
+}
+
+/// Waits for the signal, then ends all sessions.
+async fn drain<R: Runtime, T>(services: Services<R>, signal: impl Future<Output = T>) {
+    signal.await;
+    services.shutdown(CloseReason::SERVER_GOING_AWAY, Duration::from_secs(1)).await;
 }

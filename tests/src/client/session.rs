@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Connection, Receiver, Request, Response, Transport};
+use super::{Connection, Receiver, Request, Response, Transport, first_readable};
+
+/// What a second receiver is told.
+const STILL_OPEN: &str = r#"c[2010,"Another connection still open"]"#;
 
 /// A session id of this client's choosing; nothing reaches the server before the first request.
 pub struct Session {
@@ -77,6 +80,24 @@ impl Session {
     #[track_caller]
     pub fn poll(&self) -> String {
         self.receive(Transport::Xhr).frame()
+    }
+
+    /// A poll that is surely attached: of two, one is told so.
+    #[track_caller]
+    pub fn waiting_poll(&self, transport: Transport) -> Receiver {
+        let request = transport.request(&self.path);
+        let [first, second] = [(); 2].map(|()| {
+            let mut connection = self.connect();
+            connection.send(request.to_bytes());
+            connection
+        });
+        let is_first_refused = first_readable(&first, &second);
+        let [first, second] = [first, second]
+            .map(|connection| Receiver::sent(connection, transport, request.clone()));
+        let (attached, mut refused) =
+            if is_first_refused { (second, first) } else { (first, second) };
+        refused.expect(STILL_OPEN);
+        attached
     }
 
     /// Opens the session with a poll, so that it is left without a receiver.

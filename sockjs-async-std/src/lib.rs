@@ -1,0 +1,54 @@
+//! A SockJS server for async-std, smol, and any other executor over async-io.
+//!
+//! ```no_run
+//! # #[cfg(feature = "async-std")]
+//! # mod example {
+//! use sockjs_async_std::SockJs;
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let echo = SockJs::builder("/echo").build(|mut session| async move {
+//!     while let Some(message) = session.recv().await {
+//!         if session.send(message).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//! });
+//! let listener = async_std::net::TcpListener::bind("127.0.0.1:8081").await?;
+//! sockjs_async_std::serve(listener, echo).await
+//! # }
+//! # }
+//! ```
+//!
+//! The crate is made of sockets and timers of async-io, streams of futures-io, and an
+//! [`Executor`], which is all in which the runtimes of this family differ. async-std's comes with
+//! the feature `async-std`, a default; the module `smol` has the same names for smol, with the
+//! feature `smol`. For a further one, implement [`Executor`] and use [`AsyncIo`] and [`serve_on`].
+//!
+//! [`SockJs`](sockjs_driver::SockJs) is a tower service, so a router can hold it beside other
+//! routes. Served by `serve`, here or within a router, sessions know what was flushed to their
+//! client's socket and notice at once that it left; under another server they work just as well,
+//! with what that server tells.
+#![forbid(unsafe_code)]
+
+mod io;
+mod runtime;
+mod serve;
+
+pub use io::Io;
+pub use runtime::{AsyncIo, Executor};
+pub use serve::{Listener, Serve, serve_on};
+pub use sockjs_driver::{
+    BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
+    ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal, Reached,
+    Report, SendError, Session, SessionHandle, Stats, Transport, TrustedProxies, broadcast,
+};
+
+#[cfg(feature = "async-std")]
+pub use self::async_std::{AsyncStd, Builder, Services, SockJs, serve};
+
+/// The names of the crate's root, for smol.
+#[cfg(feature = "smol")]
+pub mod smol;
+
+#[cfg(feature = "async-std")]
+mod async_std;

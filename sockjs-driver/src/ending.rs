@@ -1,0 +1,121 @@
+//! The common end of a server's connections.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// What a server wants of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// Finish the response under way.
+    Ending,
+    /// End now.
+    Cut,
+}
+
+/// Tells a server's connections when to end, and the server when they have. Dropped, it cuts off
+/// those that are left.
+#[derive(Default)]
+pub(crate) struct Ending(Arc<Shared>);
+
+/// A connection's part in it, while it lives.
+pub(crate) struct Member {
+    shared: Arc<Shared>,
+    number: u64,
+    /// The connection's own, so that connections do not meet at one lock.
+    waker: Arc<Mutex<Option<Waker>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// A [`Phase`], read by every poll of a connection.
+    phase: AtomicU8,
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    wakers: BTreeMap<u64, Arc<Mutex<Option<Waker>>>>,
+    next: u64,
+    /// Whoever waits for the last one to go.
+    waiting: Option<Waker>,
+}
+
+impl Ending {
+    /// Takes a connection in.
+    pub(crate) fn join(&self) -> Member {
+        let waker = Arc::default();
+        let mut members = lock(&self.0.members);
+        let number = members.next;
+        members.next += 1;
+        members.wakers.insert(number, Arc::clone(&waker));
+        Member { shared: Arc::clone(&self.0), number, waker }
+    }
+
+    /// Asks all connections to finish.
+    pub(crate) fn begin(&self) {
+        self.0.enter(Phase::Ending);
+    }
+
+    /// Ready once no connection is left.
+    pub(crate) fn poll_all(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut members = lock(&self.0.members);
+        if members.wakers.is_empty() {
+            return Poll::Ready(());
+        }
+        members.waiting = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Cut);
+    }
+}
+
+impl Member {
+    /// What the server wants; wakes when that changes.
+    pub(crate) fn phase(&self, cx: &mut Context<'_>) -> Phase {
+        // Stored first and loaded second, the other way round than in `enter`.
+        let mut slot = lock(&self.waker);
+        match &mut *slot {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => *slot = Some(cx.waker().clone()),
+        }
+        drop(slot);
+        match self.shared.phase.load(Ordering::Acquire) {
+            0 => Phase::Serving,
+            1 => Phase::Ending,
+            _ => Phase::Cut,
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut members = lock(&self.shared.members);
+        members.wakers.remove(&self.number);
+        let waiting = if members.wakers.is_empty() { members.waiting.take() } else { None };
+        drop(members);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+}
+
+impl Shared {
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+        let members: Vec<_> = lock(&self.members).wakers.values().cloned().collect();
+        let wakers: Vec<_> = members.iter().filter_map(|slot| lock(slot).take()).collect();
+        // Without any lock, for a waker may run anything.
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

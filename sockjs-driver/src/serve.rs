@@ -1,0 +1,215 @@
+//! The accept loop: all of a server that no runtime decides.
+
+use std::error::Error;
+use std::future::{Future, IntoFuture, pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::rt::{Read, Sleep, Write};
+use tower_service::Service;
+
+use crate::connection::ConnectionConfig;
+use crate::connections::Connections;
+use crate::ending::{Ending, Member, Phase};
+use crate::runtime::Runtime;
+use crate::server::{Connection, serve_connection};
+
+/// How long the accept loop rests when the system is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long connections may take to end after the shutdown signal.
+const CONNECTION_GRACE: Duration = Duration::from_secs(5);
+/// Connections accepted in one poll, before other tasks have their turn.
+const ACCEPTS_A_POLL: u8 = 32;
+
+/// Where connections come from; an adapter has one for its runtime's listener.
+pub trait Listener: Send + 'static {
+    /// A connection's socket.
+    type Io: Read + Write + Send + Unpin + 'static;
+
+    /// Takes the next connection and who it comes from, if it comes from an address. Sockets are
+    /// to send at once what they are given (`TCP_NODELAY`): frames are small and must not wait for
+    /// each other.
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Self::Io, Option<SocketAddr>)>>;
+}
+
+/// A server that is about to run; await it. An adapter's `serve` makes it.
+#[must_use = "await it to run the server"]
+pub struct Serve<L, S> {
+    listener: io::Result<L>,
+    service: S,
+    config: ConnectionConfig,
+    connections: Connections,
+    runtime: Arc<dyn Runtime>,
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<L, S> Serve<L, S> {
+    /// For adapters: a server on a runtime. A listener that could not be made is reported once the
+    /// server runs.
+    pub fn new(listener: io::Result<L>, service: S, runtime: impl Runtime) -> Self {
+        Self {
+            listener,
+            service,
+            config: ConnectionConfig::default(),
+            connections: Connections::default(),
+            runtime: Arc::new(runtime),
+            shutdown: Box::pin(pending()),
+        }
+    }
+
+    /// Ends the server when the future does: it accepts no more, and lets each connection finish
+    /// its response.
+    ///
+    /// The future should drain the sessions by [`SockJs::shutdown`](crate::SockJs::shutdown), since
+    /// polling clients need the server for that.
+    pub fn with_graceful_shutdown(
+        mut self,
+        signal: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        self.shutdown = Box::pin(signal);
+        self
+    }
+
+    /// Changes the limits of each connection.
+    pub fn with_limits(mut self, change: impl FnOnce(&mut ConnectionConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Counts of the server's connections, to keep.
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
+    }
+}
+
+impl<L, S, B> IntoFuture for Serve<L, S>
+where
+    L: Listener,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<L, S, B> Serve<L, S>
+where
+    L: Listener,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    async fn run(self) -> io::Result<()> {
+        let Self { listener, service, config, connections, runtime, mut shutdown } = self;
+        let mut accept = Accept { listener: listener?, pause: None, count: 0 };
+        // Whoever is left is cut off when this is dropped.
+        let ending = Ending::default();
+        loop {
+            let accepted = poll_fn(|cx| match shutdown.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => accept.poll(&*runtime, cx).map(Some),
+            });
+            let Some((io, peer)) = accepted.await else { break };
+            let io = connections.count(io);
+            let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
+            runtime.spawn(Box::pin(attend(ending.join(), connection)));
+        }
+        drop(accept);
+        ending.begin();
+        let mut grace = runtime.sleep(CONNECTION_GRACE);
+        poll_fn(|cx| match ending.poll_all(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => grace.as_mut().poll(cx),
+        })
+        .await;
+        Ok(())
+    }
+}
+
+/// Runs a connection until it ends or its server does.
+async fn attend<I, S, B>(member: Member, connection: Connection<I, S, B>)
+where
+    I: Read + Write + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut connection = pin!(connection);
+    let mut is_told = false;
+    poll_fn(|cx| {
+        match member.phase(cx) {
+            Phase::Cut => return Poll::Ready(()),
+            Phase::Ending if !is_told => {
+                is_told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            Phase::Ending | Phase::Serving => {}
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await;
+}
+
+/// A listener, with rests.
+struct Accept<L> {
+    listener: L,
+    pause: Option<Pin<Box<dyn Sleep>>>,
+    count: u8,
+}
+
+impl<L: Listener> Accept<L> {
+    fn poll(
+        &mut self,
+        runtime: &dyn Runtime,
+        cx: &mut Context<'_>,
+    ) -> Poll<(L::Io, Option<SocketAddr>)> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            if self.count == ACCEPTS_A_POLL {
+                self.count = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let Poll::Ready(accepted) = self.listener.poll_accept(cx) else {
+                self.count = 0;
+                return Poll::Pending;
+            };
+            self.count += 1;
+            match accepted {
+                Ok(accepted) => return Poll::Ready(accepted),
+                Err(error) if is_of_connection(&error) => {}
+                Err(_) => self.pause = Some(runtime.sleep(ACCEPT_PAUSE)),
+            }
+        }
+    }
+}
+
+/// Whether accepting failed because of the one connection that was to be accepted.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

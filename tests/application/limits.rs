@@ -1,0 +1,180 @@
+//! The limits, each reached and just not reached.
+
+use std::time::Duration;
+
+use sockjs_tests::client::{Frame, Opcode, Request, Transport, json_array};
+
+use super::support::{App, expect_message, now, report, wait};
+use crate::adapter::{Cause, Limits, SendError};
+
+/// What a message costs of its queue beyond its length.
+const OVERHEAD_BYTES: usize = 64;
+
+fn limited(change: impl FnOnce(&mut Limits)) -> App {
+    App::with(|builder| builder.limits(change))
+}
+
+/// Refused for want of room.
+#[track_caller]
+fn expect_unavailable(app: &App, request: &Request) {
+    let answer = app.exchange(request);
+    answer.expect_status(503);
+    let retry = answer.get("Retry-After").expect("a client is told when to try again");
+    assert!(retry.parse::<u32>().is_ok(), "{answer}");
+}
+
+#[test]
+fn so_many_sessions_and_no_more() {
+    let app = limited(|limits| limits.sessions = 2);
+    let (_first, stream, _) = app.stream();
+    let (_socket, _) = app.websocket();
+    for transport in Transport::ALL {
+        expect_unavailable(&app, &transport.request(app.client().path()));
+    }
+    let target = app.client().target("websocket");
+    expect_unavailable(&app, &sockjs_tests::client::WebSocket::request(target));
+    app.expect_no_session();
+    assert_eq!(app.service.stats().refused, 6);
+    drop(stream);
+    super::support::eventually("room for one more", || {
+        let request = Request::post(app.client().target("xhr"));
+        app.exchange(&request).status() == 200
+    });
+}
+
+#[test]
+fn the_limit_of_sessions_does_not_harm_those_there_are() {
+    let app = limited(|limits| limits.sessions = 1);
+    let (client, mut session) = app.open();
+    expect_unavailable(&app, &Request::post(app.client().target("xhr")));
+    client.send(&["x"]);
+    expect_message(&mut session, "x");
+    wait(session.send("y")).expect("there is room");
+    client.expect(Transport::Xhr, &[r#"a["y"]"#]);
+}
+
+#[test]
+fn so_many_unconfirmed_sessions_and_no_more() {
+    let app = limited(|limits| limits.unconfirmed_sessions = 2);
+    let (first, _session) = app.open();
+    let (second, _session) = app.open();
+    expect_unavailable(&app, &Request::post(app.client().target("xhr")));
+    // Those that hold a connection do not count.
+    app.stream();
+    app.websocket();
+    // A second request confirms, whichever it is.
+    first.send(&["x"]);
+    app.open();
+    expect_unavailable(&app, &Request::post(app.client().target("xhr")));
+    let _waiting = second.waiting_poll(Transport::Xhr);
+    app.open();
+}
+
+#[test]
+fn a_body_of_the_limit_and_one_beyond() {
+    let app = limited(|limits| limits.message_bytes = 1000);
+    let (client, mut session) = app.open();
+    let fits = "x".repeat(1000 - r#"[""]"#.len());
+    client.send(&[&fits]);
+    expect_message(&mut session, &fits);
+    client.xhr_send(json_array(&[format!("{fits}x")])).expect_status(413);
+    let form = client.jsonp_send("text/plain", json_array(&[format!("{fits}x")]));
+    form.expect_status(413);
+    client.send(&["unharmed"]);
+    expect_message(&mut session, "unharmed");
+}
+
+#[test]
+fn a_websocket_message_of_the_limit_and_one_beyond() {
+    let app = limited(|limits| limits.message_bytes = 1000);
+    let (mut socket, mut session) = app.websocket();
+    let fits = "x".repeat(1000 - r#"[""]"#.len());
+    socket.send_text(&json_array(&[&fits]));
+    expect_message(&mut session, &fits);
+    socket.send_text(&json_array(&[format!("{fits}x")]));
+    socket.expect_close(1009);
+    let report = report(&session);
+    assert_eq!((report.cause, report.reason.code()), (Cause::ProtocolError, 1009));
+
+    let (mut socket, mut session) = app.raw_websocket();
+    socket.send_text(&"x".repeat(1000));
+    expect_message(&mut session, &"x".repeat(1000));
+    socket.send(&Frame::new(Opcode::BINARY, [0; 1001]));
+    socket.expect_close(1009);
+}
+
+#[test]
+fn an_inbox_of_the_limit_and_one_beyond() {
+    let app = limited(|limits| {
+        limits.inbox_bytes = 1000;
+        limits.send_patience = Duration::from_millis(200);
+    });
+    let (client, mut session) = app.open();
+    let half = "x".repeat(500 - OVERHEAD_BYTES);
+    client.send(&[&half]);
+    client.send(&[&half]);
+    client.xhr_send(r#"[""]"#).expect_status(503);
+    client.expect(Transport::Xhr, &[r#"c[1002,"Connection interrupted"]"#]);
+    assert_eq!(report(&session).cause, Cause::SlowApplication);
+    expect_message(&mut session, &half);
+    expect_message(&mut session, &half);
+    assert_eq!(wait(session.recv()), None);
+}
+
+#[test]
+fn a_full_inbox_delays_senders_until_the_application_takes() {
+    let app = limited(|limits| limits.inbox_bytes = 1);
+    let (client, mut session) = app.open();
+    client.send(&["fills it"]);
+    let mut connection = client.connect();
+    let request = Request::post(client.target("xhr_send")).body(r#"["waits"]"#);
+    connection.send(request.to_bytes());
+    assert!(!connection.is_readable(), "the answer waits");
+    expect_message(&mut session, "fills it");
+    expect_message(&mut session, "waits");
+    connection.read_response(&request).expect_status(204);
+}
+
+#[test]
+fn a_full_inbox_stops_its_websocket_until_the_application_takes() {
+    const COUNT: usize = 100;
+    let app = limited(|limits| limits.inbox_bytes = 1);
+    let (mut socket, mut session) = app.websocket();
+    for number in 0..COUNT {
+        socket.send_text(&json_array(&[number.to_string()]));
+    }
+    for number in 0..COUNT {
+        expect_message(&mut session, &number.to_string());
+    }
+}
+
+#[test]
+fn an_outbox_of_the_limit_and_one_beyond() {
+    let app = limited(|limits| limits.outbox_bytes = 1000);
+    let (client, session) = app.open();
+    let half = "x".repeat(500 - OVERHEAD_BYTES);
+    session.try_send(half.as_str()).expect("half of it");
+    session.try_send(half.as_str()).expect("all of it");
+    assert!(matches!(session.try_send(""), Err(SendError::Full(_))));
+    client.expect(Transport::Xhr, &[&format!("a[{half:?},{half:?}]")]);
+    wait(session.send("")).expect("there is room again");
+}
+
+#[test]
+fn the_total_over_all_sessions() {
+    let app = limited(|limits| limits.total_bytes = 1000);
+    let (first, one) = app.open();
+    let (second, other) = app.open();
+    one.try_send("x".repeat(900 - OVERHEAD_BYTES)).expect("the total has room");
+    other.try_send("x".repeat(100 - OVERHEAD_BYTES)).expect("it fits exactly");
+    assert!(matches!(other.try_send(""), Err(SendError::Full(_))));
+    assert!(now(other.send("waits")).is_none());
+    assert_eq!(app.service.stats().queued_bytes, 1000);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait(other.send("waits")));
+        // The room that one session's client makes is everyone's.
+        first.poll();
+        waiting.join().expect("no panic").expect("there is room again");
+    });
+    assert_eq!(second.poll(), format!("a[{:?},\"waits\"]", "x".repeat(100 - OVERHEAD_BYTES)));
+}
