@@ -1,8 +1,12 @@
 //! Example programs; each is one `[[example]]` of this crate: `cargo run --example echo`.
 //!
-//! The programs in the project's README are compiled as tests of this crate.
+//! The programs in the project's READMEs are compiled as tests of this crate.
 #![forbid(unsafe_code)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../sockjs-tokio/README.md")]
+struct TokioReadme;

@@ -1,253 +1,214 @@
-//! The event loop: everything between `std::net` and `sockjs-core`.
-//!
-//! A connection is two threads: one reads the socket, the other does all else, and sleeps where it
-//! has nothing to do. Each service has one endpoint behind one lock, and one more thread for time.
+//! Everything between `std::net` and `sockjs-core`: one endpoint behind a lock for each service, a
+//! thread for each connection, and one for each service's time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, Thread, ThreadId};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
+use http::{Response, StatusCode, Version, request::Parts};
 use httparse::Status;
-use sockjs_core::wire::payload;
+use sockjs_core::wire::payload::{read_websocket_binary, read_websocket_text};
 use sockjs_core::*;
-use tungstenite::protocol::frame::coding::{Data, OpCode};
-use tungstenite::protocol::frame::{CloseFrame, Frame};
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tungstenite::protocol::{CloseFrame, Role, WebSocket, WebSocketConfig};
+use tungstenite::{Error, Message as Frame};
 
+/// The longest head; also how much a client may send ahead while it waits for frames.
 const HEAD_BYTES: usize = 16 * 1024;
 /// Of a body that nobody wants: so much is read, so that the connection can go on.
 const DRAINED_BYTES: usize = 64 * 1024;
-/// What a client may send ahead while its session's frames are carried.
-const AHEAD_BYTES: usize = 16 * 1024;
-/// Output that stops further transmitting until it is written.
-const OUTPUT_BYTES: usize = 64 * 1024;
-/// How long a write may make no progress, and how long the client may take to close its end.
+/// How often a thread that waits for two things at once looks after the other one.
+const TICK: Duration = Duration::from_millis(10);
+/// How long a write may make no progress.
 const STALL: Duration = Duration::from_secs(10);
-const LINGER: Duration = Duration::from_secs(2);
 
 /// What the application keeps: its open sessions, and of each the message that found no room.
 pub(crate) type Room = BTreeMap<SessionKey, Option<Message>>;
-
-/// The application, called when a session has opened, has messages, or has room again.
+/// The application: called when a session has opened, has messages, or has room again.
 pub(crate) type App = fn(&mut Endpoint, &mut Room, SessionKey);
 
-/// A service, its sessions and its application.
+/// A service with its sessions.
 pub(crate) struct Hub {
     service: Service,
     app: App,
     state: Mutex<State>,
+    changed: Condvar,
 }
 
-/// What is behind the lock.
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint,
     pub(crate) room: Room,
     now: Timestamp,
-    /// Threads that sleep until their session has something for them.
-    waiting: HashMap<SessionKey, HashMap<ThreadId, Thread>>,
-    timer: Option<Thread>,
+    /// Counts what threads may be waiting for.
+    changes: u64,
 }
 
 impl Hub {
     pub(crate) fn start(settings: Settings, app: App) -> Result<Arc<Self>, SettingsError> {
         let service = Service::new(settings)?;
-        let seed = std::array::from_fn(|_| getrandom::u32().unwrap_or_default() as u8);
         let quota = Quota::whole(&service.settings().limits);
-        let state = State {
-            endpoint: Endpoint::new(service.clone(), 0, quota, Seed::new(u128::from_ne_bytes(seed))),
-            room: Room::new(),
-            now: Timestamp::EPOCH,
-            waiting: HashMap::new(),
-            timer: None,
-        };
-        let hub = Arc::new(Self { service, app, state: Mutex::new(state) });
+        let seed = Seed::new(u128::from(random()) << 64 | u128::from(random()));
+        let endpoint = Endpoint::new(service.clone(), 0, quota, seed);
+        let state = State { endpoint, room: Room::new(), now: now(), changes: 0 };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        let hub = Arc::new(Self { service, app, state, changed });
         let timed = hub.clone();
         thread::spawn(move || timed.keep_time());
         Ok(hub)
     }
 
     // ANCHOR: turn
-    /// The drain contract, made code: whatever is done to the endpoint is done in a turn.
+    /// Whatever is done to the endpoint is done here: the drain contract, made code.
     pub(crate) fn turn<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *guard;
-        let before = state.endpoint.poll_timeout();
+        let state = &mut *self.lock();
+        let before = (state.changes, state.endpoint.poll_timeout());
         state.now = now();
         state.endpoint.handle_timeout(state.now);
         let result = work(state);
         while let Some(event) = state.endpoint.poll_event() {
             match event {
-                Event::Opened(key, _) => {
-                    state.room.insert(key, None);
+                Event::Opened(key, _) | Event::Readable(key) | Event::Writable(key) => {
                     state.run(self.app, key);
                 }
-                Event::Readable(key) | Event::Writable(key) => state.run(self.app, key),
-                Event::Transmit(key) | Event::Resume(key) => state.wake(key),
-                Event::Closed(key, _) => drop(state.room.remove(&key)),
+                Event::Transmit(_) | Event::Resume(_) => state.changes += 1,
+                Event::Closed(key, _report) => drop(state.room.remove(&key)),
             }
         }
-        if state.endpoint.poll_timeout() != before {
-            state.timer.iter().for_each(Thread::unpark);
+        if before != (state.changes, state.endpoint.poll_timeout()) {
+            state.changes += 1;
+            self.changed.notify_all();
         }
         result
     }
     // ANCHOR_END: turn
 
+    // ANCHOR: wait
+    /// Waits until something has changed since the count was `seen`.
+    fn wait(&self, seen: u64, patience: Duration) {
+        let unchanged = |state: &mut State| state.changes == seen;
+        drop(self.changed.wait_timeout_while(self.lock(), patience, unchanged));
+    }
+
     fn keep_time(&self) {
         loop {
-            let due = self.turn(|state| {
-                state.timer = Some(thread::current());
-                state.endpoint.poll_timeout().map(|at| at.saturating_since(state.now))
-            });
-            thread::park_timeout(due.unwrap_or(Duration::MAX));
+            let (seen, due) = self.turn(|state| (state.changes, state.endpoint.poll_timeout()));
+            self.wait(seen, due.map_or(Duration::MAX, |due| due.saturating_since(now())));
         }
+    }
+    // ANCHOR_END: wait
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Runs the application. If it panics, that is the end of this session and of nothing else.
+    /// An application that panics loses this session and nothing else.
     fn run(&mut self, app: App, key: SessionKey) {
+        self.room.entry(key).or_default();
         let call = AssertUnwindSafe(|| app(&mut self.endpoint, &mut self.room, key));
         if catch_unwind(call).is_err() {
             self.endpoint.handle_panic(key, self.now);
         }
     }
 
-    fn wait(&mut self, key: SessionKey) {
-        let thread = thread::current();
-        self.waiting.entry(key).or_default().insert(thread.id(), thread);
-    }
-
-    fn wake(&mut self, key: SessionKey) {
-        self.waiting.remove(&key).into_iter().flatten().for_each(|(_, thread)| thread.unpark());
-    }
-
-    /// Passes on a client's messages; while the application lags, wakes this thread to try again.
-    fn deliver(&mut self, key: SessionKey, batch: &mut Vec<Message>) -> Result<(), Refused> {
-        let delivered = self.endpoint.handle_messages(key, batch, self.now);
-        if delivered == Err(Refused::Full) {
-            self.wait(key);
+    // ANCHOR: settle
+    /// Tells what became of the last chunk that was handed out.
+    fn settle(&mut self, handed: Option<ChunkId>, is_written: bool) {
+        match handed {
+            Some(chunk) if is_written => self.endpoint.handle_written(chunk, self.now),
+            Some(chunk) => self.endpoint.handle_lost(chunk, self.now),
+            None => {}
         }
-        delivered
     }
-
-    /// The receiver's next frame; if there is none, wakes this thread when there is.
-    fn transmit(&mut self, receiver: &mut Receiver, frame: &mut BytesMut) -> Option<Transmit> {
-        let transmit = self.endpoint.poll_transmit(receiver, frame);
-        if let (None, Some(key)) = (&transmit, receiver.session()) {
-            self.wait(key);
-        }
-        transmit
-    }
+    // ANCHOR_END: settle
 }
 
 fn now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::EPOCH + elapsed
+    Timestamp::EPOCH + SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
-/// What is served, and how patiently.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+/// What is served, and how long a request's head may take.
 pub(crate) struct Server {
     pub(crate) hubs: Vec<Arc<Hub>>,
     pub(crate) head_timeout: Duration,
 }
 
 impl Server {
-    pub(crate) fn accept(self: &Arc<Self>, listener: &TcpListener) {
+    pub(crate) fn accept(self: Arc<Self>, listener: &TcpListener) {
         for socket in listener.incoming().flatten() {
             let server = self.clone();
-            // Where there is no room for another thread the connection is dropped.
-            let _ = thread::Builder::new().spawn(move || server.serve(socket));
+            thread::spawn(move || Connection { socket, input: BytesMut::new() }.serve(&server));
         }
     }
 
-    fn serve(&self, socket: TcpStream) -> io::Result<()> {
-        socket.set_nodelay(true)?;
-        socket.set_write_timeout(Some(STALL))?;
-        let (mut reading, worker) = (socket.try_clone()?, thread::current());
-        let (sender, arrived) = mpsc::sync_channel(1);
-        thread::Builder::new().spawn(move || {
-            let mut piece = [0; 16 * 1024];
-            while let Ok(count @ 1..) = reading.read(&mut piece)
-                && sender.send(piece[..count].to_vec()).is_ok()
-            {
-                worker.unpark();
+    /// Closes all sessions and gives them a moment to hear it.
+    pub(crate) fn shut_down(&self) {
+        let reason = CloseReason::SERVER_GOING_AWAY;
+        self.hubs.iter().for_each(|hub| hub.turn(|state| state.endpoint.shutdown(reason.clone())));
+        let is_empty = |hub: &Arc<Hub>| hub.turn(|state| state.endpoint.live() == 0);
+        (0..100).find(|_| {
+            self.hubs.iter().all(is_empty) || {
+                thread::sleep(TICK);
+                false
             }
-            drop(sender);
-            worker.unpark();
-        })?;
-        let mut connection = Connection { socket, arrived, input: BytesMut::new() };
-        while matches!(connection.exchange(self), Ok(true)) {}
-        connection.socket.shutdown(Shutdown::Write)?;
-        let deadline = Instant::now() + LINGER;
-        while connection.more(deadline).is_ok() {
-            connection.input.clear();
-        }
-        connection.socket.shutdown(Shutdown::Both)
-    }
-
-    /// Tells all sessions that the server ends, and gives them a moment to hear it.
-    pub(crate) fn shut_down(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        for hub in &self.hubs {
-            hub.turn(|state| state.endpoint.shutdown(CloseReason::SERVER_GOING_AWAY));
-            while hub.turn(|state| state.endpoint.live()) > 0 && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(10));
-            }
-        }
+        });
     }
 }
 
 struct Connection {
     socket: TcpStream,
-    arrived: mpsc::Receiver<Vec<u8>>,
-    /// What has arrived and was not used yet.
+    /// What was read and not used yet.
     input: BytesMut,
 }
 
 impl Connection {
-    /// Takes what has arrived, without waiting. Says whether the client is still there.
-    fn take_in(&mut self) -> bool {
-        while self.input.len() < AHEAD_BYTES {
-            match self.arrived.try_recv() {
-                Ok(piece) => self.input.extend_from_slice(&piece),
-                Err(error) => return error == TryRecvError::Empty,
-            }
-        }
-        true
-    }
-
-    /// Waits for more to arrive.
-    fn more(&mut self, deadline: Instant) -> Result<(), BodyError> {
-        match self.arrived.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(piece) => self.input.extend_from_slice(&piece),
-            Err(RecvTimeoutError::Timeout) => return Err(BodyError::TimedOut),
-            Err(RecvTimeoutError::Disconnected) => return Err(BodyError::Broken),
+    fn serve(mut self, server: &Server) -> io::Result<()> {
+        self.socket.set_nodelay(true)?;
+        self.socket.set_write_timeout(Some(STALL))?;
+        while self.exchange(server)? {}
+        self.socket.shutdown(Shutdown::Write)?;
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.read(deadline).is_ok() {
+            self.input.clear();
         }
         Ok(())
     }
 
-    fn read_head(&mut self, deadline: Instant) -> Result<(request::Parts, Option<usize>), StatusCode> {
+    /// Reads what is there, or waits for it.
+    fn read(&mut self, deadline: Instant) -> Result<(), BodyError> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let _ = self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))));
+        let mut piece = [0; HEAD_BYTES];
+        match self.socket.read(&mut piece) {
+            Ok(count @ 1..) => self.input.extend_from_slice(&piece[..count]),
+            Err(error) if is_timeout(&error) => return Err(BodyError::TimedOut),
+            _ => return Err(BodyError::Broken),
+        }
+        Ok(())
+    }
+
+    fn read_head(&mut self, deadline: Instant) -> Result<(Parts, usize), StatusCode> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 64];
             let mut parsed = httparse::Request::new(&mut headers);
             match parsed.parse(&self.input) {
                 Ok(Status::Complete(bytes)) if bytes <= HEAD_BYTES => {
-                    let head = head_of(&parsed).ok_or(StatusCode::BAD_REQUEST)?;
-                    let length = body_length(&head).ok_or(StatusCode::BAD_REQUEST)?;
+                    let head = head_of(&parsed).ok_or(StatusCode::BAD_REQUEST);
                     self.input.advance(bytes);
-                    return Ok((head, length));
+                    return head;
                 }
                 Ok(Status::Partial) if self.input.len() <= HEAD_BYTES => {
-                    self.more(deadline).map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
+                    self.read(deadline).or(Err(StatusCode::REQUEST_TIMEOUT))?;
                 }
                 Ok(_) | Err(httparse::Error::TooManyHeaders) => {
                     return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
@@ -257,208 +218,309 @@ impl Connection {
         }
     }
 
-    /// Reads a body of that length, or in chunks.
     fn read_body(
         &mut self,
-        length: Option<usize>,
-        max_bytes: usize,
-        deadline: Instant,
+        bytes: usize,
+        max: usize,
+        patience: Duration,
     ) -> Result<BytesMut, BodyError> {
-        if let Some(length) = length {
-            return if length > max_bytes { Err(BodyError::TooLarge) } else { self.exactly(length, deadline) };
+        let deadline = Instant::now() + patience;
+        if bytes > max {
+            return Err(BodyError::TooLarge);
         }
-        let mut body = BytesMut::new();
-        loop {
-            let size = match httparse::parse_chunk_size(&self.input) {
-                Ok(Status::Complete((line, size))) => {
-                    self.input.advance(line);
-                    size as usize
-                }
-                Ok(Status::Partial) if self.input.len() < HEAD_BYTES => {
-                    self.more(deadline)?;
-                    continue;
-                }
-                _ => return Err(BodyError::Broken),
-            };
-            if size == 0 {
-                break;
-            }
-            if size > max_bytes - body.len() {
-                return Err(BodyError::TooLarge);
-            }
-            let chunk = self.exactly(size + 2, deadline)?;
-            let data = chunk.strip_suffix(b"\r\n").ok_or(BodyError::Broken)?;
-            body.extend_from_slice(data);
-        }
-        loop {
-            match httparse::parse_headers(&self.input, &mut [httparse::EMPTY_HEADER; 64]) {
-                Ok(Status::Complete((bytes, _))) => {
-                    self.input.advance(bytes);
-                    return Ok(body);
-                }
-                Ok(Status::Partial) if self.input.len() < HEAD_BYTES => self.more(deadline)?,
-                _ => return Err(BodyError::Broken),
-            }
-        }
-    }
-
-    fn exactly(&mut self, bytes: usize, deadline: Instant) -> Result<BytesMut, BodyError> {
         while self.input.len() < bytes {
-            self.more(deadline)?;
+            self.read(deadline)?;
         }
         Ok(self.input.split_to(bytes))
     }
 
-    /// Reads a request and answers it. Says whether the connection goes on.
+    /// Answers one request. Says whether the connection goes on.
     fn exchange(&mut self, server: &Server) -> io::Result<bool> {
         let (head, length) = match self.read_head(Instant::now() + server.head_timeout) {
             Ok(request) => request,
             Err(_) if self.input.is_empty() => return Ok(false),
             Err(status) => {
-                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                self.socket.write_all(answer.as_bytes())?;
-                return Ok(false);
+                let mut refusal = Response::new(Bytes::new());
+                *refusal.status_mut() = status;
+                return self.respond(refusal, false);
             }
         };
-        let hub = server.hubs.iter().find(|hub| hub.service.owns(head.uri.path()));
-        let hub = hub.unwrap_or(&server.hubs[0]);
+        let owner = server.hubs.iter().find(|hub| hub.service.owns(head.uri.path()));
+        let hub = owner.unwrap_or(&server.hubs[0]);
+        let patience = hub.service.settings().limits.body_timeout;
         let is_old = head.version == Version::HTTP_10;
         let expects = head.headers.contains_key(EXPECT);
-        let mut stays = !is_old && !closes(&head);
+        let closes = head.headers.get(CONNECTION).is_some_and(|options| options == "close");
         let peer = Peer::new(self.socket.peer_addr().ok(), Grade::Socket);
-        let entropy = getrandom::u32().unwrap_or_default();
-        let action = match hub.service.route(head, &peer, entropy, now()) {
+        // ANCHOR: route
+        let action = match hub.service.route(head, &peer, random() as u32, now()) {
             Route::Respond(response) => Action::Respond(response),
-            Route::Receive(permit) => {
-                for _ in 0..5 {
-                    if !hub.turn(|state| state.endpoint.is_occupied(&permit)) {
-                        break;
-                    }
-                    thread::sleep(Duration::from_millis(10));
-                }
-                hub.turn(|state| state.endpoint.handle_receive(*permit, None, state.now))
+            Route::Receive(permit) => hub.receive(*permit),
+            Route::Send(permit) => {
+                hub.turn(|state| state.endpoint.handle_send(*permit, None, state.now))
             }
-            Route::Send(permit) => hub.turn(|state| state.endpoint.handle_send(*permit, None, state.now)),
             Route::Websocket(permit) => {
                 hub.turn(|state| state.endpoint.handle_websocket(*permit, None, state.now))
             }
         };
-        let deadline = Instant::now() + hub.service.settings().limits.body_timeout;
-        if !matches!(action, Action::Collect { .. }) {
-            stays &= length == Some(0)
-                || !expects && self.read_body(length, DRAINED_BYTES, deadline).is_ok();
-        }
-        let end = |stays| if stays { "\r\n" } else { "connection: close\r\n\r\n" };
+        // ANCHOR_END: route
+        let is_wanted = matches!(action, Action::Collect { .. });
+        let is_read = is_wanted
+            || length == 0
+            || !expects && self.read_body(length, DRAINED_BYTES, patience).is_ok();
+        let stays = is_read && !is_old && !closes;
         match action {
-            Action::Respond(response) => self.respond(response, end(stays))?,
+            Action::Respond(response) => self.respond(response, stays),
             Action::Collect { session, max_bytes, reply } => {
-                if expects && self.input.is_empty() && length.is_none_or(|bytes| bytes <= max_bytes) {
+                if expects && self.input.is_empty() && length <= max_bytes {
                     self.socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 }
-                let body = self.read_body(length, max_bytes, deadline);
-                stays &= body.is_ok();
-                let response = accept(hub, session, reply, body);
-                self.respond(response, end(stays))?;
+                match self.read_body(length, max_bytes, patience) {
+                    Ok(body) => self.respond(hub.accept(session, &body, reply), stays),
+                    Err(error) => self.respond(reply.unread(error), false),
+                }
             }
             Action::Poll { head, receiver } => {
-                stays &= self.carry(hub, receiver, Coding::Whole(head, end(stays)), Vec::new());
+                self.carry(hub, receiver, head, Coding::Whole, stays)
             }
             Action::Stream { head, receiver } if is_old => {
-                self.carry(hub, receiver, Coding::Plain, head_bytes(&head, end(false)));
+                self.carry(hub, receiver, head, Coding::Plain, stays)
             }
             Action::Stream { mut head, receiver } => {
-                head.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                let head = head_bytes(&head, end(stays));
-                stays &= self.carry(hub, receiver, Coding::Chunked, head);
+                head.headers_mut().insert(TRANSFER_ENCODING, "chunked".parse().expect("a value"));
+                self.carry(hub, receiver, head, Coding::Chunked, stays)
             }
-            Action::Upgrade { head, receiver } => {
-                let max_bytes = hub.service.settings().limits.message_bytes;
-                let config = WebSocketConfig::default()
-                    .read_buffer_size(4096)
-                    .write_buffer_size(0)
-                    .max_message_size(Some(max_bytes))
-                    .max_frame_size(Some(max_bytes));
-                let machine = WebSocketContext::new(Role::Server, Some(config));
-                self.carry(hub, receiver, Coding::Websocket(Box::new(machine)), head_bytes(&head, "\r\n"));
-                stays = false;
-            }
+            Action::Upgrade { head, receiver } => self.websocket(hub, receiver, &head),
         }
+    }
+
+    fn respond(&mut self, response: Response<Bytes>, stays: bool) -> io::Result<bool> {
+        let mut out = head_bytes(&response, stays);
+        out.extend_from_slice(response.body());
+        self.socket.write_all(&out)?;
         Ok(stays)
     }
 
-    fn respond(&mut self, response: Response<Bytes>, end: &str) -> io::Result<()> {
-        let mut out = head_bytes(&response, end);
-        out.extend_from_slice(response.body());
-        self.socket.write_all(&out)
+    // ANCHOR: carry
+    /// Writes each frame as soon as there is one, until the last, or until the client leaves.
+    fn carry(
+        &mut self,
+        hub: &Hub,
+        mut receiver: Receiver,
+        mut head: Response<()>,
+        coding: Coding,
+        stays: bool,
+    ) -> io::Result<bool> {
+        let mut frame = BytesMut::new();
+        let mut out = Vec::new();
+        if coding != Coding::Whole {
+            out = head_bytes(&head, stays);
+        }
+        let is_written = loop {
+            let (transmit, seen) = hub.turn(|state| {
+                (state.endpoint.poll_transmit(&mut receiver, &mut frame), state.changes)
+            });
+            let Some(transmit) = transmit else {
+                if self.read(Instant::now()) == Err(BodyError::Broken)
+                    || self.input.len() > HEAD_BYTES
+                {
+                    break false;
+                }
+                hub.wait(seen, 20 * TICK);
+                continue;
+            };
+            let end = if transmit.fin { "\r\n0\r\n\r\n" } else { "\r\n" };
+            match coding {
+                Coding::Whole => {
+                    head.headers_mut().insert(CONTENT_LENGTH, frame.len().into());
+                    out = [head_bytes(&head, stays), frame.to_vec()].concat();
+                }
+                Coding::Chunked => {
+                    let size = format!("{:x}\r\n", frame.len());
+                    out.extend([size.as_bytes(), &frame, end.as_bytes()].concat());
+                }
+                Coding::Plain => out.extend_from_slice(&frame),
+            }
+            frame.clear();
+            let is_written = self.socket.write_all(&out).is_ok();
+            out.clear();
+            hub.turn(|state| state.settle(transmit.chunk, is_written));
+            if transmit.fin || !is_written {
+                break is_written;
+            }
+        };
+        hub.turn(|state| state.endpoint.handle_gone(receiver, Gone::Disconnected, state.now));
+        Ok(is_written && stays)
+    }
+    // ANCHOR_END: carry
+
+    // ANCHOR: websocket
+    fn websocket(
+        &mut self,
+        hub: &Hub,
+        mut receiver: Receiver,
+        head: &Response<()>,
+    ) -> io::Result<bool> {
+        let (Some(key), transport) = (receiver.session(), receiver.transport()) else {
+            return Ok(false);
+        };
+        let max = Some(hub.service.settings().limits.message_bytes);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(HEAD_BYTES)
+            .max_message_size(max)
+            .max_frame_size(max);
+        let input = self.input.split().to_vec();
+        self.socket.write_all(&head_bytes(head, true))?;
+        self.socket.set_read_timeout(Some(TICK))?;
+        let mut socket =
+            WebSocket::from_partially_read(&self.socket, input, Role::Server, Some(config));
+        let (mut batch, mut frame) = (Vec::new(), BytesMut::new());
+        let why = loop {
+            // Frames out.
+            let mut handed = None;
+            while let Some(transmit) =
+                hub.turn(|state| state.endpoint.poll_transmit(&mut receiver, &mut frame))
+            {
+                handed = transmit.chunk.or(handed);
+                let bytes = frame.split().freeze();
+                let _ = match transmit.frame {
+                    FrameKind::Text => {
+                        socket.write(Frame::Text(bytes.try_into().unwrap_or_default()))
+                    }
+                    FrameKind::Binary => socket.write(Frame::Binary(bytes)),
+                    FrameKind::Ping => socket.write(Frame::Ping(bytes)),
+                    FrameKind::Close(reason) => socket.close(Some(close_frame(&reason))),
+                };
+            }
+            let is_written = socket.flush().is_ok();
+            hub.turn(|state| state.settle(handed, is_written));
+            if !is_written || receiver.is_finished() {
+                break Gone::Disconnected;
+            }
+            // Messages in, unless the application still lags with those before.
+            if batch.is_empty() {
+                let read = match socket.read() {
+                    Ok(Frame::Text(text)) => read_websocket_text(transport, &text, &mut batch),
+                    Ok(Frame::Binary(bytes)) => {
+                        read_websocket_binary(transport, &bytes, &mut batch)
+                    }
+                    Ok(Frame::Close(close)) => {
+                        break Gone::Closed(close.map(|close| {
+                            CloseReason::new(close.code.into(), close.reason.to_string())
+                        }));
+                    }
+                    Ok(Frame::Pong(_)) => {
+                        Ok(hub.turn(|state| state.endpoint.handle_pong(key, state.now)))
+                    }
+                    Ok(_) => Ok(()),
+                    Err(Error::Io(error)) if is_timeout(&error) => Ok(()),
+                    Err(Error::Io(_)) => break Gone::Disconnected,
+                    Err(Error::Utf8(_)) => Err(CloseReason::BAD_TEXT),
+                    Err(Error::Capacity(_)) => Err(CloseReason::new(1009, "Message too big")),
+                    Err(_) => Err(CloseReason::new(1002, "Protocol error")),
+                };
+                if let Err(reason) = read {
+                    let _ = socket.close(Some(close_frame(&reason)));
+                    break Gone::Violation(reason);
+                }
+            }
+            match hub.turn(|state| state.endpoint.handle_messages(key, &mut batch, state.now)) {
+                Err(Refused::Full) => thread::sleep(TICK),
+                _ => batch.clear(),
+            }
+        };
+        let _ = socket.flush();
+        hub.turn(|state| state.endpoint.handle_gone(receiver, why, state.now));
+        Ok(false)
+    }
+    // ANCHOR_END: websocket
+}
+
+impl Hub {
+    fn receive(&self, permit: ReceivePermit) -> Action {
+        // Has the receiver that is attached just left? Its thread may look first.
+        for _ in 0..5 {
+            let is_occupied = self.turn(|state| {
+                let is_occupied = state.endpoint.is_occupied(&permit);
+                state.changes += u64::from(is_occupied);
+                is_occupied
+            });
+            if !is_occupied {
+                break;
+            }
+            thread::sleep(TICK);
+        }
+        self.turn(|state| state.endpoint.handle_receive(permit, None, state.now))
     }
 
-    /// Carries frames to the client, until the last one or until either end breaks off; and from
-    /// a WebSocket also messages. Says whether the last frame was written.
-    fn carry(&mut self, hub: &Hub, mut receiver: Receiver, mut coding: Coding, mut output: Vec<u8>) -> bool {
-        let (key, transport) = (receiver.session(), receiver.transport());
-        let (mut batch, mut handed, mut ponged) = (Vec::new(), None, false);
-        let mut why = Gone::Disconnected;
-        let mut is_written = true;
+    // ANCHOR: accept
+    /// Passes a body's messages on; the answer waits while the application lags.
+    fn accept(&self, key: SessionKey, body: &[u8], reply: SendReply) -> Response<Bytes> {
+        let mut batch = Vec::new();
+        if let Err(error) = reply.read(body, &mut batch) {
+            return reply.broken(error);
+        }
         loop {
-            hub.turn(|state| {
-                if let Some(chunk) = handed.take() {
-                    state.endpoint.handle_written(chunk, state.now);
-                }
-                if let Some(key) = key {
-                    if std::mem::take(&mut ponged) {
-                        state.endpoint.handle_pong(key, state.now);
-                    }
-                    if !batch.is_empty() && state.deliver(key, &mut batch) != Err(Refused::Full) {
-                        batch.clear();
-                    }
-                }
-                let mut frame = BytesMut::new();
-                while output.len() < OUTPUT_BYTES
-                    && let Some(transmit) = state.transmit(&mut receiver, &mut frame)
-                {
-                    handed = transmit.chunk.or(handed);
-                    coding.encode(transmit, frame.split().freeze(), &mut output);
-                }
+            let (taken, seen) = self.turn(|state| {
+                (state.endpoint.handle_messages(key, &mut batch, state.now), state.changes)
             });
-            let mut is_busy = !output.is_empty();
-            is_written = self.socket.write_all(&output).is_ok();
-            output.clear();
-            if !is_written || receiver.is_finished() {
-                break;
-            }
-            let is_there = self.take_in();
-            if let Coding::Websocket(machine) = &mut coding
-                && batch.is_empty()
-            {
-                match decode(machine, transport, &mut self.input, &mut output, &mut batch) {
-                    Ok(pong) => ponged = pong,
-                    Err(gone) => {
-                        why = gone;
-                        break;
-                    }
-                }
-                is_busy |= ponged || !output.is_empty() || !batch.is_empty();
-            }
-            if !is_busy && !is_there {
-                break;
-            }
-            if !is_busy {
-                thread::park();
+            match taken {
+                Ok(()) => return reply.accepted(),
+                Err(Refused::Full) => self.wait(seen, STALL),
+                Err(refused) => return reply.refused(refused),
             }
         }
-        let has_finished = is_written && receiver.is_finished();
-        hub.turn(|state| {
-            match handed {
-                Some(chunk) if is_written => state.endpoint.handle_written(chunk, state.now),
-                Some(chunk) => state.endpoint.handle_lost(chunk, state.now),
-                None => {}
-            }
-            if let Some(key) = key {
-                let _ = state.deliver(key, &mut batch);
-            }
-            state.endpoint.handle_gone(receiver, why, state.now);
-        });
-        let _ = self.socket.write_all(&output);
-        has_finished
     }
+    // ANCHOR_END: accept
+}
+
+/// How a response carries frames.
+#[derive(PartialEq)]
+enum Coding {
+    /// One, with its length.
+    Whole,
+    Chunked,
+    /// As they are, until the connection closes.
+    Plain,
+}
+
+fn head_of(parsed: &httparse::Request<'_, '_>) -> Option<(Parts, usize)> {
+    let is_old = parsed.version == Some(0);
+    let version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
+    let mut request =
+        http::Request::builder().method(parsed.method?).uri(parsed.path?).version(version);
+    for header in parsed.headers.iter() {
+        request = request.header(header.name, header.value);
+    }
+    let (head, ()) = request.body(()).ok()?.into_parts();
+    let values = |name: HeaderName| {
+        head.headers.get_all(name).iter().map(|v| v.as_bytes()).collect::<Vec<_>>()
+    };
+    let length =
+        match (&values(HOST)[..], &values(TRANSFER_ENCODING)[..], &values(CONTENT_LENGTH)[..]) {
+            ([_], [], []) => 0,
+            ([_], [], [length]) if length.iter().all(u8::is_ascii_digit) => {
+                std::str::from_utf8(length).ok()?.parse().ok()?
+            }
+            ([], [], []) if is_old => 0,
+            _ => return None,
+        };
+    Some((head, length))
+}
+
+fn head_bytes<T>(response: &Response<T>, stays: bool) -> Vec<u8> {
+    let mut out = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        out.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    out.extend_from_slice(if stays { b"\r\n" } else { b"Connection: close\r\n\r\n" });
+    out
+}
+
+fn close_frame(reason: &CloseReason) -> CloseFrame {
+    CloseFrame { code: reason.websocket_code().into(), reason: reason.text().into() }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -79,6 +79,8 @@ impl Shard {
         let now = self.app.now();
         let mut guard = self.lock();
         let state = &mut *guard;
+        // The application's calls take the latest time seen for now.
+        state.endpoint.handle_timeout(now);
         let result = step(&mut Turn {
             endpoint: &mut state.endpoint,
             waiting: &mut state.waiting,
@@ -196,7 +198,7 @@ impl Future for TimerTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(shard) = self.shard.upgrade() else { return Poll::Ready(()) };
-            shard.turn(|turn| turn.endpoint.handle_timeout(turn.now));
+            shard.turn(|_| ());
             let Some(deadline) = shard.sleep_until(cx.waker()) else { return Poll::Pending };
             let runtime = &shard.app.runtime;
             let at = shard.app.clock.instant(deadline);

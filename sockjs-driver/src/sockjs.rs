@@ -61,12 +61,7 @@ impl<R: Runtime> SockJs<R> {
     pub fn stats(&self) -> Stats {
         let mut sum = Stats::default();
         for shard in &self.hub.shards {
-            let stats = shard.turn(|turn| {
-                // The rates slide on with the clock.
-                turn.endpoint.handle_timeout(turn.now);
-                turn.endpoint.stats()
-            });
-            sum.add(&stats);
+            sum.add(&shard.turn(|turn| turn.endpoint.stats()));
         }
         sum
     }
@@ -78,10 +73,7 @@ impl<R: Runtime> SockJs<R> {
         let hub = &self.hub;
         hub.app.drain();
         for shard in &hub.shards {
-            shard.turn(|turn| {
-                turn.endpoint.handle_timeout(turn.now);
-                turn.endpoint.shutdown(reason.clone());
-            });
+            shard.turn(|turn| turn.endpoint.shutdown(reason.clone()));
         }
         let mut sleep = hub.app.runtime.sleep(deadline);
         let mut idle = pin!(self.idle());

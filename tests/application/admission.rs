@@ -162,7 +162,8 @@ fn a_session_may_be_bound_to_its_network() {
 /// The status of a request from a page of that origin.
 #[track_caller]
 fn status_from(app: &App, request: Request, headers: &[(&str, &str)]) -> u16 {
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     app.exchange(&request).status()
 }
 
@@ -228,9 +229,7 @@ fn callers_without_an_origin_pass_unless_the_service_forbids_it() {
     assert_eq!(status_from(&app, info(), &foreign), 403);
     assert_eq!(status_from(&app, info(), &[("Referer", "http://other.example.com/x")]), 403);
 
-    let app = App::with(|builder| {
-        builder.origins(OriginPolicy::SameOrigin).admit_anonymous(false)
-    });
+    let app = App::with(|builder| builder.origins(OriginPolicy::SameOrigin).admit_anonymous(false));
     assert_eq!(status_from(&app, info(), &[]), 403);
     assert_eq!(status_from(&app, info(), &[("Sec-Fetch-Site", "same-origin")]), 200);
     assert_eq!(status_from(&app, info(), &[("Referer", "http://localhost/page")]), 200);

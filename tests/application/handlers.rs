@@ -5,7 +5,9 @@ use std::sync::mpsc;
 use sockjs_tests::client::{Session as Client, Transport as Way, WebSocket};
 
 use super::support::{GO_AWAY, builder, wait};
-use crate::adapter::{Cause, CloseReason, Report, Server, Services, Session, SessionHandle, SockJs};
+use crate::adapter::{
+    Cause, CloseReason, Report, Server, Services, Session, SessionHandle, SockJs,
+};
 
 /// A server with this service and its handles, one a session.
 struct Served {

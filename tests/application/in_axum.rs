@@ -43,9 +43,10 @@ fn tell_peer(mut request: Request) -> Request {
 fn router(service: &SockJs) -> Router {
     Router::new()
         .route("/", get(|| async { "home" }))
-        .route("/open", get(|State(service): State<SockJs>| async move {
-            service.stats().open().to_string()
-        }))
+        .route(
+            "/open",
+            get(|State(service): State<SockJs>| async move { service.stats().open().to_string() }),
+        )
         .with_state(service.clone())
         .fallback_service(service.clone())
         .layer(from_fn(find_user))

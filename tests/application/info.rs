@@ -11,7 +11,8 @@ use crate::adapter::{PeerAddr, Server, Services, Session, Transport, TrustedProx
 #[track_caller]
 fn opened_with(app: &App, query: &str, headers: &[(&str, &str)]) -> Session {
     let request = Request::post(format!("{}{query}", app.client().target("xhr")));
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     app.exchange(&request).expect_status(200).expect_body("o\n");
     app.session()
 }

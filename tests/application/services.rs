@@ -15,9 +15,8 @@ async fn named(name: &'static str, mut session: Session) {
 }
 
 fn services() -> Services {
-    let service = |prefix: &'static str| {
-        builder(prefix).build(move |session| named(prefix, session))
-    };
+    let service =
+        |prefix: &'static str| builder(prefix).build(move |session| named(prefix, session));
     Services::new([service("/a"), service("/a/b"), service("/c"), service("")])
 }
 
@@ -84,9 +83,8 @@ fn all_are_shut_down_together() {
         Client::new(server.address(), base).receive_first(Transport::XhrStreaming, "o")
     });
     let sessions = [first_sessions, second_sessions].map(|s| s.recv().expect("a session"));
-    let left = run_in(&server, async move {
-        services.shutdown(CloseReason::SERVER_GOING_AWAY, NEVER).await
-    });
+    let reason = CloseReason::SERVER_GOING_AWAY;
+    let left = run_in(&server, async move { services.shutdown(reason, NEVER).await });
     assert_eq!(left, 0);
     for receiver in &mut receivers {
         receiver.expect(r#"c[1001,"Server going away"]"#);

@@ -91,11 +91,7 @@ fn transports_can_be_switched_off() {
         builder.without(Transport::Websocket).without(Transport::Jsonp).without(Transport::HtmlFile)
     });
     assert_eq!(info(&app, &Request::get("/app/info"), "websocket"), Some(false.into()));
-    for (way, status) in [
-        (Way::Xhr, 200),
-        (Way::Jsonp, 404),
-        (Way::Htmlfile, 404),
-    ] {
+    for (way, status) in [(Way::Xhr, 200), (Way::Jsonp, 404), (Way::Htmlfile, 404)] {
         app.exchange(&way.request(app.client().path())).expect_status(status);
     }
     for target in [app.client().target("websocket"), "/app/websocket".into()] {

@@ -172,7 +172,8 @@ fn wait_until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Some(output);
         }
-        let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        let left =
+            deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
         std::thread::park_timeout(left);
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ pub struct Server {
     stderr: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
     may_panic: bool,
+    is_asked_to_end: AtomicBool,
 }
 
 impl Server {
@@ -44,7 +46,14 @@ impl Server {
             let _ = reader.join();
             panic!("{program} said {line:?}, and on stderr:\n{}", text_of(&stderr));
         };
-        Self { child, address, stderr, reader: Some(reader), may_panic: false }
+        Self {
+            child,
+            address,
+            stderr,
+            reader: Some(reader),
+            may_panic: false,
+            is_asked_to_end: AtomicBool::new(false),
+        }
     }
 
     /// For servers whose handlers panic on purpose.
@@ -101,6 +110,7 @@ impl Server {
 
     /// Asks the server to end, by SIGTERM.
     pub fn terminate(&self) {
+        self.is_asked_to_end.store(true, Ordering::Relaxed);
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(status.is_ok_and(|status| status.success()), "cannot signal the server");
@@ -130,9 +140,12 @@ impl Drop for Server {
             eprintln!("stderr of the server:\n{}", text_of(&self.stderr));
             return;
         }
-        let died = self.child.try_wait().expect("the child can be waited for");
-        if died.is_none() {
-            self.terminate();
+        let mut died = None;
+        if !self.is_asked_to_end.load(Ordering::Relaxed) {
+            died = self.child.try_wait().expect("the child can be waited for");
+            if died.is_none() {
+                self.terminate();
+            }
         }
         let status = self.wait();
         if status.is_none() {

@@ -48,6 +48,7 @@ pub(crate) fn run(
         batch: Vec::new(),
         ponged: false,
         handed: None,
+        flushed: None,
         has_begun: false,
         phase: Phase::Open,
         deadline: None,
@@ -65,8 +66,10 @@ struct Pump {
     /// Messages that the session has not taken yet.
     batch: Vec<Message>,
     ponged: bool,
-    /// The last chunk in `output`, and whether it was flushed.
+    /// The last chunk in `output`.
     handed: Option<ChunkId>,
+    /// The last chunk that was flushed, until the endpoint is told.
+    flushed: Option<ChunkId>,
     /// The first turn was taken.
     has_begun: bool,
     phase: Phase,
@@ -106,11 +109,14 @@ impl Pump {
             let has_read = self.has_begun && self.read(cx)?;
             self.has_begun = true;
             if round == 0 || has_read || flushed {
-                self.exchange(flushed, cx.waker());
+                self.exchange(cx.waker());
             }
             let has_output = !self.output.is_empty();
             flushed = match self.poll_flush(cx) {
-                Poll::Ready(Ok(())) => has_output,
+                Poll::Ready(Ok(())) => {
+                    self.flushed = self.handed.take().or(self.flushed);
+                    has_output || self.flushed.is_some()
+                }
                 Poll::Ready(Err(_)) => return Err(Ended),
                 Poll::Pending => false,
             };
@@ -138,7 +144,7 @@ impl Pump {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
             Poll::Ready(_) => {
-                self.guard.gone(Gone::Disconnected);
+                self.gone(Gone::Disconnected);
                 return Err(Ended);
             }
         }
@@ -174,7 +180,7 @@ impl Pump {
     /// The peer closed: what it sent before counts.
     fn closed(&mut self, why: Option<(u16, String)>) {
         self.deliver_rest();
-        self.guard.gone(Gone::Closed(why.map(|(code, text)| CloseReason::new(code, text))));
+        self.gone(Gone::Closed(why.map(|(code, text)| CloseReason::new(code, text))));
         self.start_closing(Phase::Closed);
     }
 
@@ -182,8 +188,21 @@ impl Pump {
     fn violated(&mut self, reason: CloseReason) {
         self.deliver_rest();
         self.codec.close(reason.websocket_code(), reason.text(), &mut self.output);
-        self.guard.gone(Gone::Violation(reason));
+        self.gone(Gone::Violation(reason));
         self.start_closing(Phase::Closing);
+    }
+
+    /// The peer has ended the session; what was flushed to it before counts.
+    fn gone(&mut self, why: Gone) {
+        self.settle();
+        self.guard.gone(why);
+    }
+
+    /// Tells what was flushed.
+    fn settle(&mut self) {
+        if let Some(chunk) = self.flushed.take() {
+            self.guard.shard().turn(|turn| turn.endpoint.handle_written(chunk, turn.now));
+        }
     }
 
     fn deliver_rest(&mut self) {
@@ -205,10 +224,10 @@ impl Pump {
     }
 
     /// One turn: confirms what was flushed, passes messages in, takes frames out.
-    fn exchange(&mut self, flushed: bool, waker: &Waker) {
+    fn exchange(&mut self, waker: &Waker) {
         let shard = self.guard.shard().clone();
         shard.turn(|turn| {
-            if flushed && let Some(chunk) = self.handed.take() {
+            if let Some(chunk) = self.flushed.take() {
                 turn.endpoint.handle_written(chunk, turn.now);
             }
             self.deliver(turn, waker);
@@ -287,6 +306,7 @@ impl Pump {
 /// What was handed and not flushed is lost; then the guard tells that the receiver is gone.
 impl Drop for Pump {
     fn drop(&mut self) {
+        self.settle();
         if let Some(chunk) = self.handed.take() {
             self.guard.shard().turn(|turn| turn.endpoint.handle_lost(chunk, turn.now));
         }

@@ -1,0 +1,10 @@
+//! A long run against the async-std adapter.
+#![forbid(unsafe_code)]
+
+mod adapter {
+    pub(crate) const RUNTIME: &str = "async-std";
+    pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_conformance-server");
+}
+
+#[path = "../application/volume.rs"]
+mod volume;
