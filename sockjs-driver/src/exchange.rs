@@ -59,18 +59,16 @@ impl Hub {
     }
 
     fn route(&self, head: request::Parts, peer: &Peer) -> Route {
-        if self.app.is_draining() && self.opens_session(&head) {
+        let is_info = head.uri.path().strip_prefix(self.service.settings().prefix.as_str())
+            == Some("/info");
+        if is_info && self.app.is_draining() {
+            // Sends clients elsewhere; the endpoints themselves refuse new sessions.
             return Route::Respond(self.service.unavailable(&head));
         }
-        // Only info shows it. Without a source of randomness the operating system is broken, and a
-        // constant then only lets caches repeat themselves.
-        let entropy = getrandom::u32().unwrap_or_default();
+        // Only info shows it, and it costs a system call. Without a source of randomness the
+        // operating system is broken, and a constant then only lets caches repeat themselves.
+        let entropy = if is_info { getrandom::u32().unwrap_or_default() } else { 0 };
         self.service.route(head, peer, entropy, self.app.now())
-    }
-
-    /// While draining, `info` sends clients elsewhere; the endpoints refuse new sessions.
-    fn opens_session(&self, head: &request::Parts) -> bool {
-        head.uri.path().strip_prefix(&*self.service.settings().prefix) == Some("/info")
     }
 
     /// A complete answer, after what the client may still be sending.

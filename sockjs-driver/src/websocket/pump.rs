@@ -209,10 +209,8 @@ impl Pump {
         let (Some(key), batch) = (self.key, &mut self.batch) else { return };
         if !batch.is_empty() {
             // One that is refused now is refused for good.
-            let _ = self
-                .guard
-                .shard()
-                .turn(|turn| turn.endpoint.handle_messages(key, batch, turn.now));
+            let _ =
+                self.guard.shard().turn(|turn| turn.endpoint.handle_messages(key, batch, turn.now));
             batch.clear();
         }
     }

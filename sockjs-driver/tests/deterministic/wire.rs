@@ -1,0 +1,114 @@
+//! A connection without a socket.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+/// The server's end.
+pub(crate) struct Socket(Arc<Mutex<Wire>>);
+
+/// The client's end; dropping it hangs up.
+pub(crate) struct Plug(Arc<Mutex<Wire>>);
+
+#[derive(Default)]
+struct Wire {
+    to_server: VecDeque<u8>,
+    to_client: Vec<u8>,
+    reader: Option<Waker>,
+    is_left: bool,
+    is_shut_down: bool,
+}
+
+pub(crate) fn connection() -> (Socket, Plug) {
+    let wire = Arc::<Mutex<Wire>>::default();
+    (Socket(wire.clone()), Plug(wire))
+}
+
+impl Plug {
+    /// Gives the server bytes to read.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        self.change(|wire| wire.to_server.extend(bytes));
+    }
+
+    /// Takes what the server has written.
+    pub(crate) fn receive(&self) -> Vec<u8> {
+        std::mem::take(&mut lock(&self.0).to_client)
+    }
+
+    /// Whether the server has closed the connection.
+    pub(crate) fn is_ended(&self) -> bool {
+        lock(&self.0).is_shut_down
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wire)) {
+        let mut wire = lock(&self.0);
+        change(&mut wire);
+        let reader = wire.reader.take();
+        drop(wire);
+        if let Some(waker) = reader {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Plug {
+    fn drop(&mut self) {
+        self.change(|wire| wire.is_left = true);
+    }
+}
+
+impl Read for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut wire = lock(&self.0);
+        if wire.to_server.is_empty() && !wire.is_left {
+            wire.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let count = buf.remaining().min(wire.to_server.len());
+        let bytes: Vec<u8> = wire.to_server.drain(..count).collect();
+        buf.put_slice(&bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut wire = lock(&self.0);
+        if wire.is_left {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        wire.to_client.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.0).is_shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        lock(&self.0).is_shut_down = true;
+    }
+}
+
+fn lock(wire: &Mutex<Wire>) -> MutexGuard<'_, Wire> {
+    wire.lock().expect("nothing panics under the lock")
+}
