@@ -12,11 +12,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use std::{error, thread};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{Response, StatusCode, Version, header, request::Parts};
+use http::{Method, Response, StatusCode, Version, header, request::Parts};
 use sockjs_core::{wire::payload, *};
 use tungstenite::protocol::{CloseFrame, Role, WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message as Frame};
@@ -32,7 +32,6 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How often a thread that reads a WebSocket looks for frames.
 const TICK: Duration = Duration::from_millis(5);
 
-// ANCHOR: application
 /// What the application keeps: its open sessions, and of each the message that found no room.
 pub(crate) type Room = BTreeMap<SessionKey, Option<Message>>;
 /// The application, called when a session has opened, has messages, or has room again.
@@ -57,27 +56,38 @@ pub(crate) fn broadcast(endpoint: &mut Endpoint, room: &mut Room, key: SessionKe
         }
     }
 }
-// ANCHOR_END: application
 
 fn main() -> Result<(), Box<dyn error::Error>> {
-    run(&[("/echo", echo, |_| {}), ("/broadcast", broadcast, |_| {})])
+    serve([start("/echo", echo, |_| {})?, start("/broadcast", broadcast, |_| {})?].into())
 }
 
-pub(crate) type Described = (&'static str, App, fn(&mut Settings));
+/// Starts a service with the settings of the command line, adjusted.
+pub(crate) fn start(
+    prefix: &str,
+    app: App,
+    adjust: fn(&mut Settings),
+) -> Result<Arc<Hub>, Box<dyn error::Error>> {
+    let mut settings = Settings::new(prefix);
+    settings.origins = OriginPolicy::Any;
+    settings.heartbeat_delay = Some(delay("--heartbeat", "25s"));
+    settings.disconnect_delay = delay("--disconnect", "5s");
+    settings.client_url = option("--client-url", "/sockjs.min.js");
+    settings.response_limit = option("--response-limit", "4096").parse()?;
+    adjust(&mut settings);
+    let service = Service::new(settings)?;
+    let quota = Quota::whole(&service.settings().limits);
+    let seed = u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?);
+    let endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(seed));
+    let state = State { endpoint, room: Room::new(), now: now(), changes: 0 };
+    let (state, changed) = (Mutex::new(state), Condvar::new());
+    let hub = Arc::new(Hub { service, app, state, changed });
+    let timed = hub.clone();
+    thread::spawn(move || timed.keep_time());
+    Ok(hub)
+}
 
 /// Serves until the process is told to end.
-pub(crate) fn run(services: &[Described]) -> Result<(), Box<dyn error::Error>> {
-    let mut hubs = Vec::new();
-    for (prefix, app, adjust) in services {
-        let mut settings = Settings::new(*prefix);
-        settings.origins = OriginPolicy::Any;
-        settings.heartbeat_delay = Some(delay(&option("--heartbeat", "25s"))?);
-        settings.disconnect_delay = delay(&option("--disconnect", "5s"))?;
-        settings.response_limit = option("--response-limit", "4096").parse()?;
-        adjust(&mut settings);
-        hubs.push(Hub::start(settings, *app)?);
-    }
-    let hubs: Arc<[_]> = hubs.into();
+pub(crate) fn serve(hubs: Arc<[Arc<Hub>]>) -> Result<(), Box<dyn error::Error>> {
     let mut signals = signal_hook::iterator::Signals::new(signal_hook::consts::TERM_SIGNALS)?;
     let listener = TcpListener::bind(option("--listen", "127.0.0.1:8081"))?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -96,16 +106,17 @@ pub(crate) fn run(services: &[Described]) -> Result<(), Box<dyn error::Error>> {
     Ok(())
 }
 
+/// The value of an option of the command line.
 fn option(name: &str, default: &str) -> String {
     std::env::args().skip_while(|argument| argument != name).nth(1).unwrap_or(default.into())
 }
 
-/// `25s` or `200ms`.
-fn delay(text: &str) -> Result<Duration, std::num::ParseIntError> {
-    match text.strip_suffix("ms") {
-        Some(millis) => millis.parse().map(Duration::from_millis),
-        None => text.trim_end_matches('s').parse().map(Duration::from_secs),
-    }
+/// An option such as `25s` or `200ms`.
+fn delay(name: &str, default: &str) -> Duration {
+    let text = option(name, default);
+    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
+    let scale = if unit == "ms" { 1 } else { 1000 };
+    Duration::from_millis(scale * number.parse::<u64>().expect("a delay is a number and s or ms"))
 }
 
 /// A service and its sessions.
@@ -117,30 +128,16 @@ pub(crate) struct Hub {
 }
 
 pub(crate) struct State {
-    endpoint: Endpoint,
-    room: Room,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) room: Room,
     now: Timestamp,
     /// Counts what threads may be waiting for.
     changes: u64,
 }
 
 impl Hub {
-    fn start(settings: Settings, app: App) -> Result<Arc<Self>, Box<dyn error::Error>> {
-        let service = Service::new(settings)?;
-        let quota = Quota::whole(&service.settings().limits);
-        let seed = u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?);
-        let endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(seed));
-        let state = State { endpoint, room: Room::new(), now: now(), changes: 0 };
-        let (state, changed) = (Mutex::new(state), Condvar::new());
-        let hub = Arc::new(Self { service, app, state, changed });
-        let timed = hub.clone();
-        thread::spawn(move || timed.keep_time());
-        Ok(hub)
-    }
-
-    // ANCHOR: turn
     /// Whatever is done to the endpoint is done here: the drain contract, made code.
-    fn turn<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn turn<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let state = &mut *self.lock();
         let before = (state.changes, state.endpoint.poll_timeout());
         state.now = now();
@@ -165,9 +162,7 @@ impl Hub {
         }
         result
     }
-    // ANCHOR_END: turn
 
-    // ANCHOR: wait
     /// Waits until something has changed since the count was `seen`.
     fn wait(&self, seen: u64, patience: Duration) {
         let is_same = |state: &mut State| state.changes == seen;
@@ -180,13 +175,11 @@ impl Hub {
             self.wait(seen, due.map_or(Duration::MAX, |due| due.saturating_since(now())));
         }
     }
-    // ANCHOR_END: wait
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // ANCHOR: accept
     /// Passes on the messages of a body. While the application lags, the answer waits.
     fn accept(&self, key: SessionKey, body: &[u8], reply: SendReply) -> Response<Bytes> {
         let mut batch = Vec::new();
@@ -204,11 +197,9 @@ impl Hub {
             }
         }
     }
-    // ANCHOR_END: accept
 }
 
 impl State {
-    // ANCHOR: settle
     /// Tells what became of a chunk that was handed out.
     fn settle(&mut self, handed: Option<ChunkId>, is_written: bool) {
         match handed {
@@ -217,7 +208,6 @@ impl State {
             None => {}
         }
     }
-    // ANCHOR_END: settle
 }
 
 fn now() -> Timestamp {
@@ -236,14 +226,16 @@ impl Connection {
         self.socket.set_write_timeout(Some(PATIENCE))?;
         while self.exchange(hubs)? {}
         self.socket.shutdown(Shutdown::Write)?;
-        while self.read(PATIENCE).is_ok() {
+        let deadline = Instant::now() + PATIENCE;
+        while self.read(deadline).is_ok() {
             self.input.clear();
         }
         Ok(())
     }
 
-    fn read(&mut self, patience: Duration) -> io::Result<()> {
-        self.socket.set_read_timeout(Some(patience))?;
+    fn read(&mut self, deadline: Instant) -> io::Result<()> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
         let mut piece = [0; HEAD_BYTES];
         let count = self.socket.read(&mut piece)?;
         self.input.extend_from_slice(&piece[..count]);
@@ -252,6 +244,7 @@ impl Connection {
 
     /// Reads a request's head, and finds the length of its body; an error says why it cannot.
     fn read_head(&mut self) -> io::Result<Result<(Parts, usize), StatusCode>> {
+        let deadline = Instant::now() + delay("--head-timeout", "30s");
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 64];
             let mut parsed = httparse::Request::new(&mut headers);
@@ -262,7 +255,12 @@ impl Connection {
                     return Ok(head);
                 }
                 Ok(httparse::Status::Partial) if self.input.len() <= HEAD_BYTES => {
-                    self.read(3 * PATIENCE)?;
+                    match self.read(deadline) {
+                        Err(error) if is_timeout(&error) && !self.input.is_empty() => {
+                            return Ok(Err(StatusCode::REQUEST_TIMEOUT));
+                        }
+                        read => read?,
+                    }
                 }
                 Ok(_) | Err(httparse::Error::TooManyHeaders) => {
                     return Ok(Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
@@ -273,11 +271,15 @@ impl Connection {
     }
 
     fn read_body(&mut self, bytes: usize, max_bytes: usize) -> Result<BytesMut, BodyError> {
+        let deadline = Instant::now() + delay("--body-timeout", "15s");
         if bytes > max_bytes {
             return Err(BodyError::TooLarge);
         }
         while self.input.len() < bytes {
-            self.read(PATIENCE).or(Err(BodyError::Broken))?;
+            self.read(deadline).map_err(|error| match is_timeout(&error) {
+                true => BodyError::TimedOut,
+                false => BodyError::Broken,
+            })?;
         }
         Ok(self.input.split_to(bytes))
     }
@@ -292,11 +294,15 @@ impl Connection {
             }
         };
         let is_old = head.version == Version::HTTP_10;
-        let is_last = is_old || head.headers.get("Connection").is_some_and(|it| it == "close");
+        let is_last = is_old
+            || head
+                .headers
+                .get("Connection")
+                .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"close"));
         let hub = hubs.iter().find(|hub| hub.service.owns(head.uri.path())).unwrap_or(&hubs[0]);
+        let has_body = head.method != Method::HEAD;
         let peer = Peer::new(self.socket.peer_addr().ok(), Grade::Socket);
         let entropy = getrandom::u32().unwrap_or_default();
-        // ANCHOR: route
         let action = match hub.service.route(head, &peer, entropy, now()) {
             Route::Respond(response) => Action::Respond(response),
             Route::Receive(permit) => {
@@ -314,7 +320,8 @@ impl Connection {
         let is_unwanted = !matches!(action, Action::Collect { .. });
         let stays = !(is_last || is_unwanted && self.read_body(length, DRAINED_BYTES).is_err());
         match action {
-            Action::Respond(response) => self.respond(response, stays),
+            Action::Respond(response) if has_body => self.respond(response, stays),
+            Action::Respond(response) => self.respond(response.map(|_| Bytes::new()), stays),
             Action::Collect { session, max_bytes, reply } => {
                 match self.read_body(length, max_bytes) {
                     Ok(body) => self.respond(hub.accept(session, &body, reply), stays),
@@ -331,7 +338,6 @@ impl Connection {
             }
             Action::Upgrade { head, receiver } => self.pump(hub, receiver, &head),
         }
-        // ANCHOR_END: route
     }
 
     fn respond(&mut self, response: Response<Bytes>, stays: bool) -> io::Result<bool> {
@@ -341,7 +347,6 @@ impl Connection {
         Ok(stays)
     }
 
-    // ANCHOR: carry
     /// Writes each frame of a response as soon as there is one, until the client leaves.
     fn carry(
         &mut self,
@@ -359,7 +364,7 @@ impl Connection {
                 (state.endpoint.poll_transmit(&mut receiver, &mut frame), state.changes)
             });
             let Some(transmit) = transmit else {
-                let read = self.read(Duration::from_millis(1));
+                let read = self.read(Instant::now());
                 if read.is_err_and(|error| !is_timeout(&error)) || self.input.len() > HEAD_BYTES {
                     break false;
                 }
@@ -385,13 +390,11 @@ impl Connection {
         hub.turn(|state| state.endpoint.handle_gone(receiver, Gone::Disconnected, state.now));
         Ok(is_written && stays)
     }
-    // ANCHOR_END: carry
 
-    // ANCHOR: pump
     /// Carries frames and messages over a WebSocket until either end closes it.
     fn pump(&mut self, hub: &Hub, mut receiver: Receiver, head: &Response<()>) -> io::Result<bool> {
-        self.socket.write_all(&head_bytes(head, true))?;
-        self.socket.set_read_timeout(Some(TICK))?;
+        let is_open = self.socket.set_read_timeout(Some(TICK)).is_ok()
+            && self.socket.write_all(&head_bytes(head, true)).is_ok();
         let (input, max) = (self.input.split().into(), hub.service.settings().limits.message_bytes);
         let config = WebSocketConfig::default().max_message_size(Some(max));
         let config = config.max_frame_size(Some(max)).read_buffer_size(HEAD_BYTES);
@@ -407,24 +410,28 @@ impl Connection {
                 handed = transmit.chunk.or(handed);
                 let bytes = bytes.split().freeze();
                 let _ = match transmit.frame {
-                    FrameKind::Text => wire.write(Frame::Text(bytes.try_into().unwrap_or_default())),
+                    FrameKind::Text => {
+                        wire.write(Frame::Text(bytes.try_into().unwrap_or_default()))
+                    }
                     FrameKind::Binary => wire.write(Frame::Binary(bytes)),
                     FrameKind::Ping => wire.write(Frame::Ping(bytes)),
                     FrameKind::Close(reason) => wire.close(Some(close_frame(&reason))),
                 };
             }
-            let is_written = wire.flush().is_ok();
+            let is_written = is_open && wire.flush().is_ok();
             hub.turn(|state| state.settle(handed, is_written));
             let Some(key) = session.filter(|_| is_written && !receiver.is_finished()) else {
                 break Gone::Disconnected;
             };
             // While the application lags, nothing is read: so the client is made to wait.
-            let read = match wire.get_config() {
-                _ if !batch.is_empty() => Ok(()),
-                _ => take(wire.read(), transport, &mut batch),
-            };
-            if let Err(gone) = read {
-                break gone;
+            if batch.is_empty() {
+                let read = wire.read();
+                if let Ok(Frame::Pong(_)) = read {
+                    hub.turn(|state| state.endpoint.handle_pong(key, state.now));
+                }
+                if let Err(gone) = take(read, transport, &mut batch) {
+                    break gone;
+                }
             }
             let taken = hub.turn(|it| it.endpoint.handle_messages(key, &mut batch, it.now));
             match taken {
@@ -432,8 +439,69 @@ impl Connection {
                 _ => batch.clear(),
             }
         };
+        if let Gone::Violation(reason) = &why {
+            let _ = wire.close(Some(close_frame(reason)));
+        }
+        let _ = wire.flush();
         hub.turn(|state| state.endpoint.handle_gone(receiver, why, state.now));
         Ok(false)
     }
-    // ANCHOR_END: pump
+}
+
+/// The head of a request and the length of its body, if both are beyond doubt.
+fn head_of(parsed: &httparse::Request<'_, '_>) -> Option<(Parts, usize)> {
+    let is_old = parsed.version == Some(0);
+    let mut request = http::Request::builder().method(parsed.method?).uri(parsed.path?);
+    for header in parsed.headers.iter() {
+        request = request.header(header.name, header.value);
+    }
+    let version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
+    let (head, ()) = request.version(version).body(()).ok()?.into_parts();
+    let count = |name| head.headers.get_all(name).iter().count();
+    let counts = ["Host", "Content-Length", "Transfer-Encoding"].map(count);
+    let is_clear = matches!(counts, [1, 0 | 1, 0]) || is_old && matches!(counts, [0, 0 | 1, 0]);
+    let length = head.headers.get("Content-Length").map_or("0", |it| it.to_str().unwrap_or("?"));
+    let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+    let length = length.parse().ok().filter(|_| is_clear && is_number)?;
+    Some((head, length))
+}
+
+fn head_bytes<T>(response: &Response<T>, stays: bool) -> Vec<u8> {
+    let mut out = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        out.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    out.extend_from_slice(if stays { b"\r\n" } else { b"Connection: close\r\n\r\n" });
+    out
+}
+
+/// Takes in what was read from a WebSocket. An error is its end.
+fn take(
+    read: Result<Frame, Error>,
+    transport: Transport,
+    batch: &mut Vec<Message>,
+) -> Result<(), Gone> {
+    let taken = match read {
+        Ok(Frame::Text(text)) => payload::read_websocket_text(transport, &text, batch),
+        Ok(Frame::Binary(bytes)) => payload::read_websocket_binary(transport, &bytes, batch),
+        Ok(Frame::Close(close)) => {
+            let reason = |it: CloseFrame| CloseReason::new(it.code.into(), it.reason.to_string());
+            return Err(Gone::Closed(close.map(reason)));
+        }
+        Ok(_) => Ok(()),
+        Err(Error::Io(error)) if is_timeout(&error) => Ok(()),
+        Err(Error::Io(_)) => return Err(Gone::Disconnected),
+        Err(Error::Utf8(_)) => Err(CloseReason::BAD_TEXT),
+        Err(Error::Capacity(_)) => Err(CloseReason::new(1009, "Message too big")),
+        Err(_) => Err(CloseReason::new(1002, "Protocol error")),
+    };
+    taken.map_err(Gone::Violation)
+}
+
+fn close_frame(reason: &CloseReason) -> CloseFrame {
+    CloseFrame { code: reason.websocket_code().into(), reason: reason.text().into() }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

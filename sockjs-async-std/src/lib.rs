@@ -39,8 +39,9 @@ pub use runtime::{AsyncIo, Executor};
 pub use serve::{Listener, Serve, serve_on};
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
-    ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal, Reached,
-    Report, SendError, Session, SessionHandle, Stats, Transport, TrustedProxies, broadcast,
+    ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal,
+    Reached, Report, SendError, Session, SessionHandle, Stats, Transport, TrustedProxies,
+    broadcast,
 };
 
 #[cfg(feature = "async-std")]
@@ -52,3 +53,7 @@ pub mod smol;
 
 #[cfg(feature = "async-std")]
 mod async_std;
+
+#[cfg(all(doctest, feature = "async-std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -145,6 +145,8 @@ pub mod report;
 mod service;
 mod session;
 pub mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod web;
 pub mod wire;

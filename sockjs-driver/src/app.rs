@@ -67,7 +67,8 @@ impl App {
 
     /// Starts the handler of a session that has opened.
     pub(crate) fn run(&self, session: Arc<Inner>) {
-        let started = catch_unwind(AssertUnwindSafe(|| (self.handler)(Session::new(session.clone()))));
+        let started =
+            catch_unwind(AssertUnwindSafe(|| (self.handler)(Session::new(session.clone()))));
         match started {
             Ok(handler) => self.runtime.spawn(Box::pin(Running { handler, session })),
             Err(_) => session.panicked(),

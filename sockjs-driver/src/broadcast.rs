@@ -78,9 +78,8 @@ pub fn broadcast(sessions: &[SessionHandle], message: impl Into<Message>) -> Rea
 fn send_to(sessions: &[SessionHandle], message: impl Into<Message>) -> Reached {
     let message = message.into().encode();
     let mut reached = Reached::default();
-    let same_shard = |a: &SessionHandle, b: &SessionHandle| {
-        std::sync::Arc::ptr_eq(&a.0.shard, &b.0.shard)
-    };
+    let same_shard =
+        |a: &SessionHandle, b: &SessionHandle| std::sync::Arc::ptr_eq(&a.0.shard, &b.0.shard);
     for members in sessions.chunk_by(same_shard).flat_map(|run| run.chunks(SENDS_PER_TURN)) {
         let Some(first) = members.first() else { continue };
         first.0.shard.turn(|turn| {

@@ -19,7 +19,7 @@
 //! }
 //! ```
 //!
-//! A further runtime implements [`Runtime`] and calls [`serve_connection`] for each connection.
+//! A further runtime implements [`Runtime`] and yields its connections from a [`Listener`].
 //!
 //! # How it works
 //! Sessions are divided among *shards*, each an endpoint of the core behind a lock that is entered

@@ -10,11 +10,31 @@ use sockjs_core::Timestamp;
 /// A boxed future without a result.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A runtime: hyper's timer, and a way to start tasks.
+/// A runtime: hyper's timer, and a way to start tasks. With a [`Listener`](crate::Listener) for
+/// [`Serve`](crate::Serve), or [`serve_connection`](crate::serve_connection) for each connection,
+/// that is all of an adapter; `docs/your-own-runtime.md` makes one step by step.
 ///
-/// A virtual clock works too: time is read through [`Timer::now`] only.
+/// What the driver relies on:
+///
+/// - **One clock.** [`Timer::now`] never runs backwards, and sleeps end by the same clock. It is the
+///   only one that the driver reads, so virtual time works, and a day can pass at once. (The
+///   calendar's date is asked of the system once a service, and by hyper for its `date` header.)
+/// - **A sleep never ends early.** It may end late; deadlines are then met late.
+/// - **A sleep wakes whoever polled it last**, from whatever thread, and after
+///   [`Timer::reset`] by its new deadline alone. Its default makes a new sleep and is correct;
+///   one of your own saves an allocation, which counts: each service and each connection has one
+///   sleep, and moves it.
+/// - **Dropping a sleep or a task is always in order**, at any time. A runtime that ends drops its
+///   tasks; sessions whose handlers go that way are closed.
 pub trait Runtime: Timer + Send + Sync + 'static {
-    /// Runs a future to its end, concurrently. Called only while the runtime polls one of ours.
+    /// Runs a future to its end, concurrently: not within this call, since the caller may be in the
+    /// midst of something, and not to the exclusion of others. Called only while the runtime polls
+    /// one of ours, so a runtime that knows itself by a thread-local may use that.
+    ///
+    /// Tasks are one a session (the application's handler, whose panics are caught), one a
+    /// WebSocket, one a shard for its deadlines, and one a connection under
+    /// [`Serve`](crate::Serve). Each does a bounded piece of work and then lets others run; a
+    /// handler does as its author likes.
     fn spawn(&self, task: Task);
 }
 
@@ -27,6 +47,8 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(runtime: &dyn Runtime) -> Self {
+        // The date, which no runtime tells; from here on its clock counts.
+        #[expect(clippy::disallowed_methods)]
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let epoch_micros = u64::try_from(since_epoch.as_micros()).unwrap_or_default();
         Self { start: runtime.now(), epoch_micros }

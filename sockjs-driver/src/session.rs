@@ -10,9 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use sockjs_core::{
-    CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport,
-};
+use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
 use crate::shard::Shard;
 
@@ -101,6 +99,9 @@ impl Session {
 
     /// The client's next message, in order. `None` once the session has ended and all that arrived
     /// before its end was taken, or once the application closed it.
+    ///
+    /// A session that the server closes, in a shutdown for instance, goes on until its client was
+    /// told; `recv` waits for that, while `send` already fails.
     ///
     /// Taking messages is the back-pressure: while the application takes none, its client's
     /// WebSocket is not read, and its send requests wait.

@@ -68,8 +68,7 @@ struct Aftermath {
 
 impl Shard {
     pub(crate) fn new(app: Arc<App>, endpoint: Endpoint) -> Arc<Self> {
-        let state =
-            State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
+        let state = State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
         Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
     }
 

@@ -50,7 +50,10 @@ impl<R: Runtime> SockJs<R> {
     }
 
     /// Answers a request.
-    pub fn respond<B>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + use<R, B>
+    pub fn respond<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Response<Body>> + use<R, B>
     where
         B: http_body::Body,
     {
@@ -118,8 +121,7 @@ impl<R> fmt::Debug for SockJs<R> {
 }
 
 /// The answer to a request, on its way.
-pub type ResponseFuture =
-    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl<R, B> tower_service::Service<Request<B>> for SockJs<R>
 where

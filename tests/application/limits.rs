@@ -149,6 +149,22 @@ fn a_full_inbox_stops_its_websocket_until_the_application_takes() {
 }
 
 #[test]
+fn what_came_with_the_end_is_not_lost_to_a_full_inbox() {
+    let app = limited(|limits| limits.inbox_bytes = 1);
+    let (mut socket, mut session) = app.websocket();
+    let mut burst = Frame::new(Opcode::TEXT, r#"["a","b"]"#).to_bytes();
+    burst.extend(Frame::new(Opcode::TEXT, r#"["c"]"#).to_bytes());
+    burst.extend(Frame::close(1000, "").to_bytes());
+    socket.send_text(r#"["fills it"]"#);
+    socket.connection().send(burst);
+    for text in ["fills it", "a", "b", "c"] {
+        expect_message(&mut session, text);
+    }
+    assert_eq!(wait(session.recv()), None);
+    assert_eq!(report(&session).cause, crate::adapter::Cause::ClientGone);
+}
+
+#[test]
 fn an_outbox_of_the_limit_and_one_beyond() {
     let app = limited(|limits| limits.outbox_bytes = 1000);
     let (client, session) = app.open();

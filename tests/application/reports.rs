@@ -8,6 +8,8 @@ use super::support::{App, GO_AWAY, LARGE_BYTES, eventually, expect_message, repo
 use crate::adapter::{Cause, CloseReason, Grade, Message, Report};
 
 const SHORT: Duration = Duration::from_millis(200);
+/// For what must not run out before the test has done its part.
+const LONG: Duration = Duration::from_secs(2);
 
 /// The numbers of a report: accepted, written, confirmed, uncertain, unsent.
 fn account(report: &Report) -> [u64; 5] {
@@ -18,7 +20,9 @@ fn account(report: &Report) -> [u64; 5] {
 #[track_caller]
 fn send(session: &crate::adapter::Session, messages: &[&str]) {
     for message in messages {
-        wait(session.send(*message)).expect("there is room");
+        let sent = wait(session.send(*message));
+        // Not shown in full, for it may be large.
+        assert!(sent.is_ok(), "a message of {} bytes was not accepted", message.len());
     }
 }
 
@@ -59,7 +63,7 @@ fn closed_by_the_application_on_one_stream() {
 
 #[test]
 fn closed_by_the_application_and_never_fetched() {
-    let app = App::with(|builder| builder.disconnect_delay(SHORT));
+    let app = App::with(|builder| builder.disconnect_delay(LONG));
     let (_client, session) = app.open();
     send(&session, &["a", "b"]);
     session.close(CloseReason::GO_AWAY);
@@ -98,7 +102,7 @@ fn a_client_that_closed_its_websocket() {
 
 #[test]
 fn a_session_without_receiver_expires() {
-    let app = App::with(|builder| builder.disconnect_delay(SHORT));
+    let app = App::with(|builder| builder.disconnect_delay(LONG));
     let (client, session) = app.open();
     send(&session, &["a"]);
     client.expect(Transport::Xhr, &[r#"a["a"]"#]);
@@ -160,7 +164,7 @@ fn a_pong_confirms_what_came_before_its_ping() {
 fn a_slow_consumer_is_cut_off() {
     let app = App::with(|builder| {
         builder.limits(|limits| {
-            limits.write_stall = SHORT;
+            limits.write_stall = LONG;
             limits.outbox_bytes = usize::MAX;
         })
     });

@@ -47,6 +47,7 @@ mod handshake;
 mod raw_websocket;
 mod websocket;
 mod websocket_errors;
+mod websocket_fragments;
 mod websocket_frames;
 
 // §8 HTTP manners

@@ -4,8 +4,6 @@ use sockjs_tests::client::{Frame, Opcode, WebSocket};
 
 use super::support::{BODY_LIMIT_BYTES, server};
 
-const LONG_BYTES: usize = 1 << 20;
-
 /// On the framed and on the raw path: these frames get this close, and nothing before it.
 #[track_caller]
 fn expect_close(frames: &[Frame], code: u16) {
@@ -96,17 +94,6 @@ fn over_the_limit_is_1009_from_the_header_alone() {
         let framed = server.websocket_session("/echo");
         expect_close_of(framed, &header.to_bytes(), 1009);
     }
-}
-
-#[test]
-fn fragments_over_the_limit_are_1009() {
-    let piece = "x".repeat(LONG_BYTES);
-    let frames = [
-        Frame::new(Opcode::TEXT, &piece).more(),
-        Frame::new(Opcode::CONTINUATION, &piece).more(),
-        Frame::new(Opcode::CONTINUATION, "").announcing(1),
-    ];
-    expect_close(&frames, 1009);
 }
 
 #[test]

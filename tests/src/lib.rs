@@ -5,3 +5,7 @@ pub mod client;
 pub mod options;
 pub mod server;
 pub mod services;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/your-own-runtime.md")]
+struct YourOwnRuntime;

@@ -7,10 +7,10 @@ mod adapter {
     use std::pin::pin;
     use std::thread::JoinHandle;
 
+    use ::smol::channel::{Sender, bounded};
     use async_std::net::TcpListener;
     use async_std::task;
     use futures_util::future::{Either, select};
-    use ::smol::channel::{Sender, bounded};
     pub(crate) use sockjs_async_std::*;
 
     /// A server on a thread of its own and the executor of all; dropping it cuts everything off.

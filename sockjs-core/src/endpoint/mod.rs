@@ -129,16 +129,35 @@ impl Endpoint {
         let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
         let taken = holding.session.deliver(batch, cost, fits, self.service.settings(), now);
         match taken {
-            Ok(taken) => {
-                self.stats.messages_in += taken;
-                self.stats.dropped += count - taken;
-                self.recent_in.count(taken, now);
-            }
+            Ok(taken) => self.count_in(taken, count - taken),
             Err(Refused::Full) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
         self.settle(key.slot);
         taken.map(|_| ())
+    }
+
+    /// A WebSocket's messages that came with its end, to be told before
+    /// [`handle_gone`](Self::handle_gone): they are taken whatever waits, for nobody is left to be
+    /// held back. What the caller reads at once is the bound.
+    pub fn handle_last_messages(
+        &mut self,
+        key: SessionKey,
+        batch: &mut Vec<Message>,
+        now: Timestamp,
+    ) {
+        self.advance(now);
+        let Some(holding) = self.sessions.get_mut(key.slot) else { return batch.clear() };
+        let count = batch.len() as u64;
+        let taken = holding.session.deliver_last(batch);
+        self.count_in(taken, count - taken);
+        self.settle(key.slot);
+    }
+
+    fn count_in(&mut self, taken: u64, dropped: u64) {
+        self.stats.messages_in += taken;
+        self.stats.dropped += dropped;
+        self.recent_in.count(taken, self.now);
     }
 
     /// Everything up to and including this chunk was written.

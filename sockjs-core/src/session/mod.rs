@@ -345,6 +345,20 @@ impl Session {
         Ok(count)
     }
 
+    /// The client's last messages, which nobody can hold back any more. Returns how many were taken.
+    pub(crate) fn deliver_last(&mut self, batch: &mut Vec<Message>) -> u64 {
+        let is_wanted = matches!(self.phase, Phase::Opening | Phase::Open);
+        let count = batch.len() as u64;
+        if !is_wanted || count == 0 {
+            batch.clear();
+            return 0;
+        }
+        let cost = batch.iter().map(Message::cost).sum();
+        self.inbox.extend(batch, cost);
+        self.wake_reader();
+        count
+    }
+
     /// Lets a batch wait until the application has taken what is before it.
     fn put_off(&mut self, now: Timestamp) {
         let since = (!self.transport.is_websocket()).then_some(now);

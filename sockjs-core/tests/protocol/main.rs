@@ -1,7 +1,6 @@
 //! The protocol, rule by rule, through the public API.
 
-#[path = "../common/mod.rs"]
-mod common;
+use sockjs_core::testing as common;
 
 mod abort;
 mod account;

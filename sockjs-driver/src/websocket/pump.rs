@@ -208,10 +208,8 @@ impl Pump {
     fn deliver_rest(&mut self) {
         let (Some(key), batch) = (self.key, &mut self.batch) else { return };
         if !batch.is_empty() {
-            // One that is refused now is refused for good.
-            let _ =
-                self.guard.shard().turn(|turn| turn.endpoint.handle_messages(key, batch, turn.now));
-            batch.clear();
+            let shard = self.guard.shard();
+            shard.turn(|turn| turn.endpoint.handle_last_messages(key, batch, turn.now));
         }
     }
 

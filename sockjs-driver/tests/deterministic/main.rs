@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod client;
+mod serving;
 mod wire;
 mod world;
 
@@ -120,7 +121,9 @@ fn seconds(time: &str) -> Duration {
 
 /// The times of heartbeats on a receiver that gets nothing else.
 fn heartbeats() -> Vec<Duration> {
-    (1..=DAY.as_secs() / HEARTBEAT.as_secs()).map(|n| HEARTBEAT * u32::try_from(n).unwrap()).collect()
+    (1..=DAY.as_secs() / HEARTBEAT.as_secs())
+        .map(|n| HEARTBEAT * u32::try_from(n).unwrap())
+        .collect()
 }
 
 #[test]
@@ -166,12 +169,12 @@ fn a_session_expires_when_its_time_has_passed() {
     let mut scene = Scene::new();
     scene.receive("poll", "/echo/000/poll/xhr");
     scene.run_for(Duration::from_secs(4));
-    assert_eq!(scene.service.stats().sessions(), 1);
+    assert_eq!(scene.service.stats().open(), 1);
     scene.run_for(DAY);
     assert_eq!(scene.times_of("application: xhr: Expired"), [DISCONNECT]);
     // The idle connection had its own time: 30 s.
     assert_eq!(scene.times_of("poll: end"), [Duration::from_secs(30)]);
-    assert_eq!(scene.service.stats().sessions(), 0);
+    assert_eq!(scene.service.stats().open(), 0);
 }
 
 #[test]

@@ -32,7 +32,9 @@ struct State {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Inner { start: Instant::now(), state: Mutex::default() }))
+        #[expect(clippy::disallowed_methods)]
+        let start = Instant::now();
+        Self(Arc::new(Inner { start, state: Mutex::default() }))
     }
 
     /// The time since the beginning.
