@@ -1,10 +1,11 @@
-//! Shared pieces of the tests: the blocking client and the server under test.
+//! Shared pieces of the tests: the blocking client, the server under test, and simulated seeds.
 #![forbid(unsafe_code)]
 
 pub mod client;
 pub mod options;
 pub mod server;
 pub mod services;
+pub mod simulation;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/your-own-runtime.md")]

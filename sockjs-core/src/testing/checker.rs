@@ -68,6 +68,8 @@ struct Session {
     /// Messages of the client that the application has not taken.
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
+    /// A client left while its messages waited: nobody will tell when its patience ends.
+    gave_up: bool,
     /// Messages handed before the ping that is not answered.
     pinged: Option<u64>,
 }
@@ -393,7 +395,7 @@ impl Checker {
         let never = Duration::MAX;
         for key in &self.live {
             let Some(session) = self.sessions.get(key) else { continue };
-            if !session.chunks.is_empty() {
+            if !session.chunks.is_empty() || session.gave_up {
                 continue;
             }
             if let Some((name, transport)) = &session.attached {

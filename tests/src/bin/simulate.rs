@@ -7,13 +7,12 @@
 //!
 //! Hours are hours of sessions, for each seed. A seed that fails is run again with a transcript.
 
-use std::panic::catch_unwind;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use sockjs_core::testing::{Outcome, Simulation};
+use sockjs_core::Cause;
+use sockjs_core::testing::Simulation;
+use sockjs_tests::simulation;
 
 const USAGE: &str = "usage: simulate [--seeds N] [--hours N] [--first-seed N] [--threads N]
        simulate --seed N [--hours N] [--trace]
@@ -28,12 +27,12 @@ struct Options {
     seeds: u64,
     hours: u64,
     first: u64,
-    threads: u64,
+    threads: usize,
     trace: bool,
 }
 
 fn options() -> Option<Options> {
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut options = Options { seeds: 100, hours: 100, first: 0, threads, trace: false };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -41,12 +40,12 @@ fn options() -> Option<Options> {
             options.trace = true;
             continue;
         }
-        let number = args.next()?.parse().ok()?;
+        let number: u64 = args.next()?.parse().ok()?;
         match arg.as_str() {
             "--seeds" => options.seeds = number,
             "--hours" => options.hours = number,
             "--first-seed" => options.first = number,
-            "--threads" => options.threads = number,
+            "--threads" => options.threads = number as usize,
             "--seed" => (options.first, options.seeds) = (number, 1),
             _ => return None,
         }
@@ -63,46 +62,25 @@ fn main() -> ExitCode {
         Simulation::new(options.first, true).print_transcript().run(options.hours);
         return ExitCode::SUCCESS;
     }
-    let next = AtomicU64::new(options.first);
-    let end = options.first + options.seeds;
-    let sum = Mutex::new((Outcome::default(), 0u64));
     let began = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..options.threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        break;
-                    }
-                    let outcome = run(seed, options.hours);
-                    let mut sum = sum.lock().expect("no panic holds it");
-                    match outcome {
-                        Some(outcome) => sum.0.add(&outcome),
-                        None => sum.1 += 1,
-                    }
-                }
-            });
-        }
-    });
-    let (sum, violations) = *sum.lock().expect("no panic holds it");
-    let (hours, seconds) = (sum.session_time.as_secs_f64() / 3600.0, began.elapsed().as_secs_f64());
+    let sum = simulation::run(options.first, options.seeds, options.hours, options.threads);
+    let seconds = began.elapsed().as_secs_f64();
+    let outcome = sum.outcome;
+    let hours = outcome.session_time.as_secs_f64() / 3600.0;
     println!("{} seeds, {hours:.0} session-hours in {seconds:.1} s", options.seeds);
     println!("{:.0} session-hours a second", hours / seconds);
     println!(
         "{} sessions, {} frames, {} messages arrived, {} faults",
-        sum.sessions, sum.frames, sum.messages, sum.faults
+        outcome.sessions, outcome.frames, outcome.messages, outcome.faults
     );
-    println!("{violations} violations");
-    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Runs a seed; one that fails once more, so that the failure shows the transcript.
-fn run(seed: u64, hours: u64) -> Option<Outcome> {
-    let outcome = catch_unwind(|| Simulation::new(seed, false).run(hours)).ok();
-    if outcome.is_none() {
-        eprintln!("seed {seed} failed; with its transcript:");
-        let _ = catch_unwind(|| Simulation::new(seed, true).run(hours));
+    for (cause, count) in Cause::ALL.iter().zip(outcome.causes) {
+        println!("  {count} ended by {cause:?}");
     }
-    outcome
+    println!("{} violations", sum.failed.len());
+    if sum.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        println!("failed seeds: {:?}", sum.failed);
+        ExitCode::FAILURE
+    }
 }

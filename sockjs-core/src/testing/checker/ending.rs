@@ -13,6 +13,11 @@ impl Checker {
         }
     }
 
+    /// The client of a send request that waits has left.
+    pub(in super::super) fn gave_up(&mut self, key: SessionKey) {
+        self.session(key).gave_up = true;
+    }
+
     pub(in super::super) fn closed(
         &mut self,
         key: SessionKey,

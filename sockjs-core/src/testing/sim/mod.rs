@@ -343,6 +343,9 @@ impl Sim {
             self.verify(received);
         } else {
             self.ensure(*batch == before, 11, "some of a refused batch were taken");
+            if taken == Err(Refused::Overdue) {
+                self.model.closing(key, CloseReason::INTERRUPTED.code(), self.latest);
+            }
         }
         taken
     }

@@ -117,7 +117,9 @@ impl Sim {
 
     /// The client of a send request leaves before its answer.
     pub fn give_up(&mut self, name: &str) {
-        self.waiting.retain(|waiting| *waiting.name != *name);
+        for left in self.waiting.extract_if(.., |waiting| *waiting.name == *name) {
+            self.model.gave_up(left.session);
+        }
     }
 
     /// Send requests that are not answered yet.

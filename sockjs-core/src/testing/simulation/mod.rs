@@ -20,7 +20,7 @@ use self::network::Connection;
 use super::Random;
 use super::output::Output;
 use super::sim::{START, Sim, millis, secs};
-use crate::{SessionKey, Timestamp};
+use crate::{Cause, SessionKey, Timestamp};
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub frames: u64,
     /// Faults that were injected.
     pub faults: u64,
+    /// Sessions that ended, by cause, in the order of [`Cause::ALL`].
+    pub causes: [u64; Cause::ALL.len()],
     /// A hash of all outputs: the same for the same seed (invariant 9).
     pub digest: u64,
 }
@@ -48,6 +50,7 @@ impl Outcome {
         self.messages += other.messages;
         self.frames += other.frames;
         self.faults += other.faults;
+        self.causes.iter_mut().zip(other.causes).for_each(|(sum, part)| *sum += part);
         self.digest ^= other.digest;
     }
 }
@@ -201,6 +204,7 @@ impl Simulation {
             self.sim.shutdown();
         }
         self.sim.leave();
+        self.outcome.causes = self.sim.endpoint.stats().closed;
         self.outcome
     }
 

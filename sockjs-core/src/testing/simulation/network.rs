@@ -20,6 +20,8 @@ pub(super) struct Connection {
     pending: VecDeque<Piece>,
     pub(super) stalled_until: Timestamp,
     flush_planned: bool,
+    /// Chunks that the socket took and of which the endpoint was not told.
+    untold: u32,
     /// When the last piece on its way arrives.
     arrives_at: Timestamp,
     /// When the last message on its way to the server arrives.
@@ -80,6 +82,7 @@ impl Simulation {
             pending: VecDeque::new(),
             stalled_until: self.now,
             flush_planned: false,
+            untold: 0,
             arrives_at: self.now,
             sends_at: self.now,
             left_bytes: None,
@@ -137,12 +140,13 @@ impl Simulation {
             let at = connection.stalled_until;
             return self.plan_at(at, Act::Flush { connection: number });
         }
-        let name = name(number);
         loop {
             let part = self.random.once_in(16);
             let latency = self.latency();
             let Some(connection) = self.connections.get_mut(&number) else { return };
-            let Some(piece) = connection.pending.pop_front() else { return };
+            let Some(piece) = connection.pending.pop_front() else {
+                return self.tell_written(number);
+            };
             let at = connection.arrives_at.max(self.now + latency);
             connection.arrives_at = at;
             let rest = part && !connection.pending.is_empty();
@@ -153,11 +157,30 @@ impl Simulation {
                 self.plan(millis(50), Act::Flush { connection: number });
             }
             if chunk.is_some() {
-                self.sim.written(&name);
+                self.took(number);
             }
             if rest {
                 return;
             }
+        }
+    }
+
+    /// The socket took a chunk; the endpoint is told, mostly at once.
+    fn took(&mut self, number: u32) {
+        let late = self.random.once_in(16);
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        connection.untold += 1;
+        if !late {
+            self.tell_written(number);
+        } else if !std::mem::replace(&mut connection.flush_planned, true) {
+            self.plan(millis(500), Act::Flush { connection: number });
+        }
+    }
+
+    fn tell_written(&mut self, number: u32) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        for _ in 0..std::mem::take(&mut connection.untold) {
+            self.sim.written(&name(number));
         }
     }
 
@@ -244,8 +267,10 @@ impl Simulation {
         let Some(connection) = self.connections.remove(&number) else { return };
         let name = name(number);
         let way = self.random.below(4);
-        if way > 0 {
-            self.sim.lost(&name, way > 1);
+        // What the socket took may arrive, told or not: only of the rest is it certain.
+        let is_certain = connection.pending.iter().any(|piece| piece.chunk.is_some());
+        if way > 0 && (is_certain || connection.untold == 0) {
+            self.sim.lost(&name, way > 1 && connection.untold == 0);
         }
         let closes =
             matches!(connection.kind, Kind::Receive(transport) if transport.is_websocket());
