@@ -39,6 +39,14 @@ pub struct Limits {
     pub body_timeout: Duration,
 }
 
+impl Limits {
+    /// What the messages of one payload may cost, so that a payload of many tiny messages does not
+    /// grow beyond measure when it is read.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.message_bytes.saturating_add(self.inbox_bytes)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -184,6 +184,7 @@ impl SendReply {
     pub fn refused(self, refused: crate::Refused) -> Response<Bytes> {
         match refused {
             crate::Refused::Gone => not_found(self.answer),
+            crate::Refused::TooLarge => self.unread(BodyError::TooLarge),
             _ => self.answer.unavailable("The application is busy\n"),
         }
     }

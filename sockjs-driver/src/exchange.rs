@@ -213,6 +213,7 @@ async fn deliver(
     if let Err(error) = reply.read(body, &mut batch) {
         return reply.broken(error);
     }
+    let count = batch.len();
     let delivered = poll_fn(|cx| {
         shard.turn(|turn| match turn.endpoint.handle_messages(session, &mut batch, turn.now) {
             Err(Refused::Full) => {
@@ -224,7 +225,9 @@ async fn deliver(
     });
     match delivered.await {
         Ok(()) => {
-            answered(shard, session).await;
+            if count > 0 {
+                answered(shard, session).await;
+            }
             reply.accepted()
         }
         Err(refused) => reply.refused(refused),
@@ -242,7 +245,7 @@ async fn answered(shard: &Shard, session: SessionKey) {
             let Some(place) = turn.waiting.known(session) else { return true };
             let is_waiting = place.reader.is_some() || place.session.is_none();
             if !is_waiting && yields == 0 {
-                place.wait(cx.waker());
+                place.answering = Some(cx.waker().clone());
             }
             is_waiting
         });

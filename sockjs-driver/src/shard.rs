@@ -54,7 +54,7 @@ impl Turn<'_> {
     pub(crate) fn wait_to_read(&mut self, key: SessionKey, waker: &Waker) {
         let place = self.waiting.of(key);
         place.reader = Some(waker.clone());
-        self.wakers.extend(place.others.drain(..));
+        self.wakers.extend(place.answering.take());
     }
 }
 
@@ -62,6 +62,8 @@ impl Turn<'_> {
 #[derive(Default)]
 struct Aftermath {
     opened: SmallVec<[Arc<Inner>; 1]>,
+    /// Perhaps the last handles: what the application left in them is dropped without the lock.
+    ended: SmallVec<[Arc<Inner>; 1]>,
     wakers: SmallVec<[Waker; 4]>,
     start_timer: bool,
 }
@@ -112,9 +114,11 @@ impl Shard {
                 Event::Closed(key, report) => {
                     let place = waiting.remove(key);
                     aftermath.wakers.extend(place.reader);
+                    aftermath.wakers.extend(place.answering);
                     aftermath.wakers.extend(place.others);
                     if let Some(session) = place.session {
                         session.end(report);
+                        aftermath.ended.push(session);
                     }
                     waiting.idle(&state.endpoint, &mut aftermath.wakers);
                 }

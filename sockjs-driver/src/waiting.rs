@@ -28,6 +28,9 @@ pub(crate) struct Place {
     pub(crate) reader: Option<Waker>,
     /// The response or WebSocket, for a frame.
     pub(crate) receiver: Option<Waker>,
+    /// A send request, for the application's answer. A later one takes its place, for each waits
+    /// for a moment only.
+    pub(crate) answering: Option<Waker>,
     /// Senders in either direction for room, and those that wait for the end.
     pub(crate) others: Vec<Waker>,
 }

@@ -149,6 +149,36 @@ fn a_full_inbox_stops_its_websocket_until_the_application_takes() {
 }
 
 #[test]
+fn a_payload_of_countless_tiny_messages_is_too_large() {
+    let app = limited(|limits| {
+        limits.inbox_bytes = 1000;
+        limits.message_bytes = 1000;
+    });
+    // Each costs its overhead, and takes three bytes on the wire.
+    let payload = |count: usize| json_array(&vec![""; count]);
+    let (client, _session) = app.open();
+    client.xhr_send(&payload(2000 / OVERHEAD_BYTES)).expect_status(204);
+    client.xhr_send(&payload(2000 / OVERHEAD_BYTES + 1)).expect_status(413);
+    let (mut socket, session) = app.websocket();
+    socket.send_text(&payload(2000 / OVERHEAD_BYTES + 1));
+    socket.expect_close(1009);
+    assert_eq!(report(&session).cause, crate::adapter::Cause::ProtocolError);
+}
+
+#[test]
+fn a_client_that_leaves_is_noticed_while_the_application_lags() {
+    let app = limited(|limits| limits.inbox_bytes = 1);
+    let (mut socket, session) = app.websocket();
+    for text in [r#"["fills it"]"#, r#"["waits"]"#, r#"["unread"]"#] {
+        socket.send_text(text);
+    }
+    drop(socket);
+    let report = report(&session);
+    assert_eq!(report.cause, crate::adapter::Cause::ClientGone);
+    assert_eq!(report.unread, ["fills it", "waits", "unread"]);
+}
+
+#[test]
 fn what_came_with_the_end_is_not_lost_to_a_full_inbox() {
     let app = limited(|limits| limits.inbox_bytes = 1);
     let (mut socket, mut session) = app.websocket();

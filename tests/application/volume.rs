@@ -7,8 +7,8 @@ use sockjs_tests::server::Server;
 
 use crate::adapter;
 
-/// Messages in all; a build without optimisation is given fewer.
-const MESSAGE_COUNT: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+/// Messages in all.
+const MESSAGE_COUNT: usize = 1_000_000;
 /// So many batches are on their way at a time on each session.
 const WINDOW: usize = 4;
 const BATCH: usize = 50;

@@ -115,7 +115,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Refused::Full`] while the application lags: the messages stay in `batch`; try again after
-    /// [`Event::Resume`]. Otherwise the session is at its end.
+    /// [`Event::Resume`]. [`Refused::TooLarge`] if they could never be held. Otherwise the session is
+    /// at its end.
     pub fn handle_messages(
         &mut self,
         key: SessionKey,
@@ -125,6 +126,9 @@ impl Endpoint {
         let now = self.advance(now);
         let count = batch.len() as u64;
         let cost = batch.iter().map(Message::cost).sum();
+        if cost > self.service.settings().limits.batch_bytes() {
+            return Err(Refused::TooLarge);
+        }
         let fits = self.has_room(cost);
         let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
         let taken = holding.session.deliver(batch, cost, fits, self.service.settings(), now);
@@ -149,6 +153,10 @@ impl Endpoint {
         self.advance(now);
         let Some(holding) = self.sessions.get_mut(key.slot) else { return batch.clear() };
         let count = batch.len() as u64;
+        let cost: usize = batch.iter().map(Message::cost).sum();
+        if cost > self.service.settings().limits.batch_bytes() {
+            batch.clear();
+        }
         let taken = holding.session.deliver_last(batch);
         self.count_in(taken, count - taken);
         self.settle(key.slot);

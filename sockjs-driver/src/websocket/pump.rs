@@ -50,6 +50,8 @@ pub(crate) fn run(
         handed: None,
         flushed: None,
         has_begun: false,
+        has_unparsed: false,
+        is_excessive: false,
         phase: Phase::Open,
         deadline: None,
     }
@@ -72,6 +74,10 @@ struct Pump {
     flushed: Option<ChunkId>,
     /// The first turn was taken.
     has_begun: bool,
+    /// Something in `input` was not looked at yet.
+    has_unparsed: bool,
+    /// The session refused a message for its size.
+    is_excessive: bool,
     phase: Phase,
     /// When the closing handshake is given up.
     deadline: Option<Pin<Box<dyn Sleep>>>,
@@ -108,7 +114,8 @@ impl Pump {
             // The open frame comes before the answer to anything that came with the handshake.
             let has_read = self.has_begun && self.read(cx)?;
             self.has_begun = true;
-            if round == 0 || has_read || flushed {
+            let has_parsed = self.parse_if_wanted();
+            if round == 0 || has_read || has_parsed || flushed {
                 self.exchange(cx.waker());
             }
             let has_output = !self.output.is_empty();
@@ -123,7 +130,7 @@ impl Pump {
             if self.phase == Phase::Closed && self.output.is_empty() {
                 return Err(Ended);
             }
-            if round > 0 && !has_read && !flushed {
+            if round > 0 && !has_read && !has_parsed && !flushed {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -132,10 +139,12 @@ impl Pump {
         Ok(())
     }
 
-    /// Reads what the socket holds, and parses it. Says whether there was anything.
+    /// Reads what the socket holds. Says whether there was anything.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
-        // An application that lags is not sent more; nor do pings pile up answers.
-        if !self.batch.is_empty() || self.output.len() >= OUTPUT_BYTES {
+        // An application that lags is not sent more, but a little is read ahead to notice that the
+        // client leaves; nor do pings pile up answers.
+        let is_ahead = !self.batch.is_empty() && self.input.len() >= READ_BYTES;
+        if is_ahead || self.output.len() >= OUTPUT_BYTES {
             return Ok(false);
         }
         let mut storage = [MaybeUninit::uninit(); READ_BYTES];
@@ -144,13 +153,30 @@ impl Pump {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
             Poll::Ready(_) => {
-                self.gone(Gone::Disconnected);
+                self.left();
                 return Err(Ended);
             }
         }
         self.input.extend_from_slice(buf.filled());
-        self.parse();
+        self.has_unparsed = true;
         Ok(true)
+    }
+
+    /// Parses what was read, unless messages before it wait. Says whether it did.
+    fn parse_if_wanted(&mut self) -> bool {
+        let wanted = self.batch.is_empty() && std::mem::take(&mut self.has_unparsed);
+        if wanted {
+            self.parse();
+        }
+        wanted
+    }
+
+    /// The connection ended: what arrived before counts.
+    fn left(&mut self) {
+        self.deliver_rest();
+        self.parse();
+        self.deliver_rest();
+        self.gone(Gone::Disconnected);
     }
 
     fn parse(&mut self) {
@@ -229,6 +255,9 @@ impl Pump {
             self.deliver(turn, waker);
             self.transmit(turn, waker);
         });
+        if std::mem::take(&mut self.is_excessive) {
+            self.violated(CloseReason::TOO_BIG);
+        }
         if self.guard.is_finished() && self.phase == Phase::Open {
             self.start_closing(Phase::Closing);
         }
@@ -245,7 +274,10 @@ impl Pump {
         match turn.endpoint.handle_messages(key, &mut self.batch, turn.now) {
             Ok(()) => {}
             Err(Refused::Full) => turn.waiting.of(key).wait(waker),
-            Err(_) => self.batch.clear(),
+            Err(refused) => {
+                self.is_excessive = refused == Refused::TooLarge;
+                self.batch.clear();
+            }
         }
     }
 
