@@ -157,8 +157,8 @@ fn a_payload_of_countless_tiny_messages_is_too_large() {
     // Each costs its overhead, and takes three bytes on the wire.
     let payload = |count: usize| json_array(&vec![""; count]);
     let (client, _session) = app.open();
-    client.xhr_send(&payload(2000 / OVERHEAD_BYTES)).expect_status(204);
-    client.xhr_send(&payload(2000 / OVERHEAD_BYTES + 1)).expect_status(413);
+    client.xhr_send(payload(2000 / OVERHEAD_BYTES)).expect_status(204);
+    client.xhr_send(payload(2000 / OVERHEAD_BYTES + 1)).expect_status(413);
     let (mut socket, session) = app.websocket();
     socket.send_text(&payload(2000 / OVERHEAD_BYTES + 1));
     socket.expect_close(1009);
