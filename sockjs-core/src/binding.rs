@@ -1,7 +1,7 @@
 //! Who a session belongs to (DESIGN §6): later requests must be its opener's.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{HeaderMap, ORIGIN};

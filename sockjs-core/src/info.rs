@@ -1,7 +1,7 @@
 //! What an application may know of its caller.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 use http::{Extensions, request};
 

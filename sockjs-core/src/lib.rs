@@ -32,10 +32,10 @@
 //! use std::time::Duration;
 //!
 //! /// What the client asks for; `POST`, as `xhr` and `xhr_send` have it.
-//! fn post(service: &Service, path: &str, now: Timestamp) -> Route {
-//!     let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
+//! fn post(service: &Service, path: &str, now: Timestamp) -> http::Result<Route> {
+//!     let (head, ()) = Request::post(path).body(())?.into_parts();
 //!     let entropy = 4; // fresh and unpredictable, outside of examples
-//!     service.route(head, &Peer::new(None, Grade::Socket), entropy, now)
+//!     Ok(service.route(head, &Peer::new(None, Grade::Socket), entropy, now))
 //! }
 //!
 //! /// Opens a session or attaches to it.
@@ -51,7 +51,7 @@
 //! }
 //!
 //! /// The drain contract, for an application that answers each message.
-//! fn drain(endpoint: &mut Endpoint, receiver: &mut Receiver, now: Timestamp) -> String {
+//! fn drain(endpoint: &mut Endpoint, receiver: &mut Receiver, now: Timestamp) -> BytesMut {
 //!     let mut body = BytesMut::new();
 //!     loop {
 //!         while let Some(event) = endpoint.poll_event() {
@@ -67,13 +67,15 @@
 //!             endpoint.handle_written(chunk, now);
 //!         }
 //!     }
-//!     String::from_utf8(body.to_vec()).unwrap()
+//!     body
 //! }
 //!
 //! fn answer(endpoint: &mut Endpoint, key: SessionKey) {
 //!     while let Some(message) = endpoint.recv(key) {
 //!         let text = message.as_text().unwrap_or_default();
-//!         endpoint.send(key, Message::text(format!("{text} to you"))).unwrap();
+//!         if endpoint.send(key, Message::text(format!("{text} to you"))).is_err() {
+//!             break;
+//!         }
 //!     }
 //! }
 //!
@@ -84,19 +86,19 @@
 //! let mut now = Timestamp::from_micros(0);
 //!
 //! // The first poll opens the session.
-//! let route = post(&service, "/echo/000/id/xhr", now);
+//! let route = post(&service, "/echo/000/id/xhr", now)?;
 //! let mut receiver = poll(&mut endpoint, route, now);
 //! assert_eq!(drain(&mut endpoint, &mut receiver, now), "o\n");
 //! assert!(receiver.is_finished());
 //!
 //! // The second one waits.
-//! let route = post(&service, "/echo/000/id/xhr", now);
+//! let route = post(&service, "/echo/000/id/xhr", now)?;
 //! let mut receiver = poll(&mut endpoint, route, now);
 //! assert_eq!(drain(&mut endpoint, &mut receiver, now), "");
 //!
 //! // A second later the client sends, by a request of its own.
 //! now = now + Duration::from_secs(1);
-//! let Route::Send(permit) = post(&service, "/echo/000/id/xhr_send", now) else {
+//! let Route::Send(permit) = post(&service, "/echo/000/id/xhr_send", now)? else {
 //!     panic!("no send request")
 //! };
 //! let Action::Collect { session, reply, .. } = endpoint.handle_send(*permit, None, now) else {

@@ -1,7 +1,7 @@
 //! Requests that have been read and found well-formed: what the endpoint decides on.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::Range;
 
 use bytes::Bytes;

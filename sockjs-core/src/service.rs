@@ -1,6 +1,6 @@
 //! A service: its settings and its routing. Pure, shared, without a lock (DESIGN §2).
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;

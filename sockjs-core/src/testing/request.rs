@@ -7,7 +7,7 @@ use crate::{Grade, Peer, Transport};
 
 /// The other end of every simulated connection.
 pub fn peer() -> Peer {
-    let address = std::net::SocketAddr::from(([192, 0, 2, 1], 4711));
+    let address = core::net::SocketAddr::from(([192, 0, 2, 1], 4711));
     Peer::new(Some(address), Grade::Socket)
 }
 

@@ -1,6 +1,6 @@
 //! The client's address behind proxies (DESIGN §6): believed only from peers that are listed.
 
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use http::header::{FORWARDED, HeaderMap, HeaderName};
 use ipnet::IpNet;
