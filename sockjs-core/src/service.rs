@@ -92,6 +92,13 @@ impl Service {
         path::below(&self.settings().prefix, path).is_some()
     }
 
+    /// Whether a path is that of `info`: the one answer that shows entropy, and the one by which a
+    /// server that drains sends clients elsewhere.
+    pub fn is_info(&self, path: &str) -> bool {
+        let rest = path::below(&self.settings().prefix, path);
+        rest.and_then(Resource::parse) == Some(Resource::Info)
+    }
+
     /// Reads a request. No state is touched.
     ///
     /// `entropy` must be fresh and unpredictable; only `info` shows it.

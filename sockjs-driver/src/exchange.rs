@@ -59,8 +59,7 @@ impl Hub {
     }
 
     fn route(&self, head: request::Parts, peer: &Peer) -> Route {
-        let is_info =
-            head.uri.path().strip_prefix(self.service.settings().prefix.as_str()) == Some("/info");
+        let is_info = self.service.is_info(head.uri.path());
         if is_info && self.app.is_draining() {
             // Sends clients elsewhere; the endpoints themselves refuse new sessions.
             return Route::Respond(self.service.unavailable(&head));
