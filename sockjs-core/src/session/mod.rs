@@ -92,10 +92,20 @@ struct Attached {
     /// Bytes of frames that count towards the response limit.
     frame_bytes: usize,
     heartbeat_due: bool,
-    /// A ping is to follow the heartbeat.
-    ping_due: bool,
-    /// The ping that is not yet answered: when it was handed, and how many messages before it.
-    pinged: Option<(Timestamp, u64)>,
+    /// How far the ping of a WebSocket is; others stay in the first state.
+    ping: Ping,
+}
+
+/// The liveness check of a WebSocket: one ping at a time, a heartbeat delay after the one before it,
+/// whatever else is sent meanwhile.
+#[derive(Debug)]
+enum Ping {
+    /// None is under way, since the last was handed or the receiver came.
+    Resting { since: Timestamp },
+    /// To be handed next.
+    Due,
+    /// Handed after so many messages, and not answered.
+    Sent { at: Timestamp, handed: u64 },
 }
 
 /// Who was told to come back later.
@@ -211,8 +221,7 @@ impl Session {
             active: now,
             frame_bytes: 0,
             heartbeat_due: false,
-            ping_due: false,
-            pinged: None,
+            ping: Ping::Resting { since: now },
         });
         Attach::Attached(self.attachments)
     }
@@ -247,8 +256,9 @@ impl Session {
     /// A pong: what was written before its ping has arrived.
     pub(crate) fn pong(&mut self) {
         if let Link::Attached(attached) = &mut self.link
-            && let Some((_, handed)) = attached.pinged.take()
+            && let Ping::Sent { at, handed } = attached.ping
         {
+            attached.ping = Ping::Resting { since: at };
             self.outbox.confirm(handed);
         }
     }

@@ -66,12 +66,14 @@ impl Session {
         if !self.outbox.has_window(settings.limits.window_bytes) {
             return Next::Nothing;
         }
+        let is_waiting = self.outbox.is_waiting();
         match &self.phase {
             Phase::Opening => Next::Open,
-            _ if self.outbox.is_waiting() => Next::Messages,
+            Phase::Open if attached.heartbeat_due && !is_waiting => Next::Heartbeat,
+            // Before messages, which may never cease.
+            Phase::Open if matches!(attached.ping, Ping::Due) => Next::Ping,
+            _ if is_waiting => Next::Messages,
             Phase::Closing { .. } => Next::Close,
-            _ if attached.heartbeat_due => Next::Heartbeat,
-            _ if attached.ping_due => Next::Ping,
             _ => Next::Nothing,
         }
     }
@@ -112,14 +114,13 @@ impl Session {
     ) -> bool {
         let handed = self.outbox.handed();
         let Link::Attached(attached) = &mut self.link else { return false };
+        if *kind == FrameKind::Ping {
+            attached.ping = Ping::Sent { at: now, handed };
+            return false;
+        }
         attached.active = now;
         attached.frame_bytes = attached.frame_bytes.saturating_add(bytes);
-        attached.ping_due = attached.heartbeat_due && attached.transport.is_websocket();
         attached.heartbeat_due = false;
-        if *kind == FrameKind::Ping {
-            attached.ping_due = false;
-            attached.pinged.get_or_insert((now, handed));
-        }
         let full = attached.frame_bytes >= settings.response_limit;
         let fin = attached.transport.is_one_frame() || (full && !attached.transport.is_websocket());
         if fin {
