@@ -156,10 +156,6 @@ pub enum Refused {
     /// Too many wait for the application. Try again after [`Event::Resume`].
     #[error("the application lags: try again after the resume event")]
     Full,
-    /// They cost more than a queue and a message may together: many tiny messages in a long payload,
-    /// mostly. Answered as a message over the limit is.
-    #[error("the messages take more memory than a queue may hold")]
-    TooLarge,
     /// The application lagged for longer than the send patience.
     #[error("the application lagged for too long: the session ends")]
     Overdue,

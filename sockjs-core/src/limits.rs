@@ -33,16 +33,17 @@ pub struct Limits {
     pub sessions: usize,
     /// Polling sessions that a second request has not yet confirmed. 4,096.
     pub unconfirmed_sessions: usize,
-    /// Ended sessions that are remembered when tombstones are on. 65,536.
+    /// Ended sessions whose ids still answer their close frame: for the disconnect delay, or for longer
+    /// when tombstones are on. Beyond it those that ended first are forgotten. 65,536.
     pub tombstones: usize,
     /// How long a request's body may take. 15 s.
     pub body_timeout: Duration,
 }
 
 impl Limits {
-    /// What the messages of one payload may cost, so that a payload of many tiny messages does not
-    /// grow beyond measure when it is read.
-    pub(crate) fn batch_bytes(&self) -> usize {
+    /// What the messages of one payload may cost: the longest message and the session's queue together,
+    /// so that a payload of many tiny messages does not grow beyond measure when it is read.
+    pub fn payload_bytes(&self) -> usize {
         self.message_bytes.saturating_add(self.inbox_bytes)
     }
 }

@@ -11,7 +11,7 @@ use http::header::{CONNECTION, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
 use sockjs_core::{
-    Action, BodyError, Grade, Message, Peer, ReceivePermit, Refused, Route, SendPermit, SendReply,
+    Action, Grade, Message, Peer, ReceivePermit, Refused, Route, SendPermit, SendReply,
     SessionKey, WebsocketPermit,
 };
 
@@ -59,13 +59,12 @@ impl Hub {
     }
 
     fn route(&self, head: request::Parts, peer: &Peer) -> Route {
-        let is_info = self.service.is_info(head.uri.path());
-        if is_info && self.app.is_draining() {
-            // Sends clients elsewhere; the endpoints themselves refuse new sessions.
-            return Route::Respond(self.service.unavailable(&head));
+        if self.app.is_draining() {
+            return self.service.route_draining(head, peer, self.app.now());
         }
         // Only info shows it, and it costs a system call. Without a source of randomness the
         // operating system is broken, and a constant then only lets caches repeat themselves.
+        let is_info = self.service.is_info(head.uri.path());
         let entropy = if is_info { getrandom::u32().unwrap_or_default() } else { 0 };
         self.service.route(head, peer, entropy, self.app.now())
     }
@@ -136,10 +135,6 @@ impl Hub {
             Action::Collect { session, max_bytes, reply } => (session, max_bytes, reply),
             _ => return unexpected(),
         };
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > max_bytes {
-            return self.refuse(reply.unread(BodyError::TooLarge), body, expects).await;
-        }
         let patience = self.service.settings().limits.body_timeout;
         match upload::collect(body, max_bytes, patience, &*self.app.runtime).await {
             Ok(body) => deliver(shard, session, &body, reply).await.map(Body::full),

@@ -51,7 +51,6 @@ pub(crate) fn run(
         flushed: None,
         has_begun: false,
         has_unparsed: false,
-        is_excessive: false,
         phase: Phase::Open,
         deadline: None,
     }
@@ -76,8 +75,6 @@ struct Pump {
     has_begun: bool,
     /// Something in `input` was not looked at yet.
     has_unparsed: bool,
-    /// The session refused a message for its size.
-    is_excessive: bool,
     phase: Phase,
     /// When the closing handshake is given up.
     deadline: Option<Pin<Box<dyn Sleep>>>,
@@ -190,7 +187,8 @@ impl Pump {
                     continue;
                 }
                 Ok(Some(Incoming::Text(text))) => {
-                    payload::read_websocket_text(self.transport, &text, &mut self.batch)
+                    let limit = self.guard.shard().limits().payload_bytes();
+                    payload::read_websocket_text(self.transport, &text, limit, &mut self.batch)
                 }
                 Ok(Some(Incoming::Binary(bytes))) => {
                     payload::read_websocket_binary(self.transport, &bytes, &mut self.batch)
@@ -255,9 +253,6 @@ impl Pump {
             self.deliver(turn, waker);
             self.transmit(turn, waker);
         });
-        if std::mem::take(&mut self.is_excessive) {
-            self.violated(CloseReason::TOO_BIG);
-        }
         if self.guard.is_finished() && self.phase == Phase::Open {
             self.start_closing(Phase::Closing);
         }
@@ -274,10 +269,7 @@ impl Pump {
         match turn.endpoint.handle_messages(key, &mut self.batch, turn.now) {
             Ok(()) => {}
             Err(Refused::Full) => turn.waiting.of(key).wait(waker),
-            Err(refused) => {
-                self.is_excessive = refused == Refused::TooLarge;
-                self.batch.clear();
-            }
+            Err(_) => self.batch.clear(),
         }
     }
 

@@ -356,8 +356,9 @@ impl Sim {
         let Some(client) = self.clients.get(name) else { return };
         let (Some(key), transport) = (client.session, client.transport) else { return };
         let (mut batch, message) = (Vec::new(), message.into());
+        let limit = self.endpoint.service().settings().limits.payload_bytes();
         let read = match message.as_text() {
-            Some(text) => payload::read_websocket_text(transport, text, &mut batch),
+            Some(text) => payload::read_websocket_text(transport, text, limit, &mut batch),
             None => payload::read_websocket_binary(transport, message.as_bytes(), &mut batch),
         };
         match read {
