@@ -47,26 +47,29 @@ impl Clock {
 }
 
 /// How long a wait without progress may last.
-pub(super) struct Patience {
-    limit: Duration,
+pub(super) struct Patience<P> {
     /// The progress at which the wait was seen, and its end.
-    wait: Option<(u64, Instant)>,
+    wait: Option<(P, Instant)>,
 }
 
-impl Patience {
-    pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, wait: None }
+impl<P: Copy + PartialEq> Patience<P> {
+    pub(super) const fn new() -> Self {
+        Self { wait: None }
     }
 
     /// The wait's deadline, new if there was none or if progress was made since. A limit beyond
-    /// what an instant can hold is no limit.
-    pub(super) fn check(&mut self, waits: bool, progress: u64, clock: &Clock) -> Option<Instant> {
-        match self.wait {
-            _ if !waits => self.wait = None,
-            Some((seen, _)) if seen == progress => {}
-            _ => {
-                self.wait =
-                    clock.now().checked_add(self.limit).map(|deadline| (progress, deadline));
+    /// what an instant can hold is no limit. Without progress there is nothing to wait for.
+    pub(super) fn check(
+        &mut self,
+        progress: Option<P>,
+        limit: Duration,
+        clock: &Clock,
+    ) -> Option<Instant> {
+        match (self.wait, progress) {
+            (_, None) => self.wait = None,
+            (Some((seen, _)), Some(progress)) if seen == progress => {}
+            (_, Some(progress)) => {
+                self.wait = clock.now().checked_add(limit).map(|deadline| (progress, deadline));
             }
         }
         self.wait.map(|(_, deadline)| deadline)
