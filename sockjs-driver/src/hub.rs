@@ -29,9 +29,8 @@ impl Hub {
         getrandom::fill(&mut seed)?;
         let seed = Seed::new(u128::from_ne_bytes(seed));
         let app = Arc::new(app);
-        let count = shard_count.clamp(1, usize::from(u16::MAX));
-        let shards = (0..count).map(|index| {
-            let quota = Quota::share(&service.settings().limits, index, count);
+        let shards = (0..shard_count).map(|index| {
+            let quota = Quota::share(&service.settings().limits, index, shard_count);
             let number = u16::try_from(index).unwrap_or_default();
             Shard::new(app.clone(), Endpoint::new(service.clone(), number, quota, seed))
         });
