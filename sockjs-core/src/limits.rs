@@ -20,6 +20,10 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Messages waiting in either direction over all sessions. 256 MiB.
     pub total_bytes: usize,
+    /// Bodies and WebSocket messages that are being received or wait before a full queue, over all
+    /// sessions, in bytes on the wire; of each the first 16 KiB are free. Enforced by the driver.
+    /// 128 MiB.
+    pub incoming_bytes: usize,
     /// Bytes handed to a receiver and not yet written; at least one frame is always handed. Also
     /// the length at which a message frame is cut. 64 KiB.
     pub window_bytes: usize,
@@ -54,6 +58,7 @@ impl Default for Limits {
             inbox_bytes: MIB,
             outbox_bytes: MIB,
             total_bytes: 256 * MIB,
+            incoming_bytes: 128 * MIB,
             window_bytes: 64 * KIB,
             write_stall: Duration::from_secs(10),
             pong_deadline: Duration::from_secs(10),

@@ -136,12 +136,16 @@ impl Hub {
             Action::Collect { session, max_bytes, reply } => (session, max_bytes, reply),
             _ => return unexpected(),
         };
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > max_bytes {
+        // A layer around us may hide the body's length, but not the header.
+        let announced = reply.announced_bytes().unwrap_or_default().max(body.size_hint().lower());
+        if usize::try_from(announced).map_or(true, |announced| announced > max_bytes) {
             return self.refuse(reply.unread(BodyError::TooLarge), body, expects).await;
         }
         let patience = self.service.settings().limits.body_timeout;
-        match upload::collect(body, max_bytes, patience, &*self.app.runtime).await {
+        // Held until the messages are in their queue.
+        let mut claim = self.incoming.claim();
+        let runtime = &*self.app.runtime;
+        match upload::collect(body, max_bytes, &mut claim, patience, runtime).await {
             Ok(body) => deliver(shard, session, &body, reply).await.map(Body::full),
             Err(error) => {
                 // What is left of the body cannot be told from a next request.
@@ -169,7 +173,8 @@ impl Hub {
             Action::Respond(response) => response.map(Body::full),
             Action::Upgrade { head, receiver } => {
                 let guard = Guard::new(shard.clone(), receiver);
-                let limits = self.service.settings().limits.clone();
+                let max_message_bytes = self.service.settings().limits.message_bytes;
+                let claim = self.incoming.claim();
                 self.app.runtime.spawn(Box::pin(async move {
                     // An upgrade that fails drops the guard, which tells.
                     if let Ok(upgraded) = upgrade.await {
@@ -177,7 +182,7 @@ impl Hub {
                             Some(connection) => connection.open(upgraded),
                             None => Stream::from(upgraded),
                         };
-                        pump::run(stream, guard, limits.message_bytes).await;
+                        pump::run(stream, guard, max_message_bytes, claim).await;
                     }
                 }));
                 head.map(|()| Body::default())

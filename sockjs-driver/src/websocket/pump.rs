@@ -16,6 +16,7 @@ use sockjs_core::{ChunkId, CloseReason, FrameKind, Gone, Message, Refused, Sessi
 
 use super::codec::{Codec, Incoming};
 use super::frame::{self, Opcode};
+use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
 use crate::shard::Turn;
@@ -36,6 +37,7 @@ pub(crate) fn run(
     io: Stream,
     guard: Guard,
     max_message_bytes: usize,
+    claim: Claim,
 ) -> impl Future<Output = ()> + Send {
     Pump {
         key: guard.session(),
@@ -43,6 +45,7 @@ pub(crate) fn run(
         io,
         guard,
         codec: Codec::new(max_message_bytes),
+        claim,
         input: BytesMut::new(),
         output: BytesMut::new(),
         batch: Vec::new(),
@@ -63,6 +66,8 @@ struct Pump {
     key: Option<SessionKey>,
     transport: Transport,
     codec: Codec,
+    /// On what is unfinished in `input` and `codec`, and on what waits in `batch`.
+    claim: Claim,
     input: BytesMut,
     output: BytesMut,
     /// Messages that the session has not taken yet.
@@ -159,7 +164,14 @@ impl Pump {
         }
         self.input.extend_from_slice(buf.filled());
         self.has_unparsed = true;
+        if !self.claim.hold_at_least(self.unfinished_bytes()) {
+            self.violated(CloseReason::BUSY);
+        }
         Ok(true)
+    }
+
+    fn unfinished_bytes(&self) -> usize {
+        self.input.len() + self.codec.gathered_bytes()
     }
 
     /// Parses what was read, unless messages before it wait. Says whether it did.
@@ -327,6 +339,10 @@ impl Pump {
         }
         if self.batch.is_empty() && self.batch.capacity() > 16 {
             self.batch = Vec::new();
+        }
+        if self.batch.is_empty() {
+            // Less than was allowed already.
+            let _ = self.claim.hold(self.unfinished_bytes());
         }
     }
 }
