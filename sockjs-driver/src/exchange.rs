@@ -218,13 +218,17 @@ async fn deliver(
         return reply.broken(error);
     }
     let count = batch.len();
+    let mut since = None;
     let delivered = poll_fn(|cx| {
-        shard.turn(|turn| match turn.endpoint.handle_messages(session, &mut batch, turn.now) {
-            Err(Refused::Full) => {
-                turn.waiting.of(session).wait(cx.waker());
-                Poll::Pending
+        shard.turn(|turn| {
+            let since = *since.get_or_insert(turn.now);
+            match turn.endpoint.handle_messages_since(session, &mut batch, since, turn.now) {
+                Err(Refused::Full) => {
+                    turn.waiting.of(session).wait(cx.waker());
+                    Poll::Pending
+                }
+                delivered => Poll::Ready(delivered),
             }
-            delivered => Poll::Ready(delivered),
         })
     });
     match delivered.await {

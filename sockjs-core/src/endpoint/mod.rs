@@ -115,12 +115,27 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Refused::Full`] while the application lags: the messages stay in `batch`; try again after
-    /// [`Event::Resume`]. [`Refused::TooLarge`] if they could never be held. Otherwise the session is
-    /// at its end.
+    /// [`Event::Resume`], for a send request by [`handle_messages_since`](Self::handle_messages_since).
+    /// [`Refused::TooLarge`] if they could never be held. Otherwise the session is at its end.
     pub fn handle_messages(
         &mut self,
         key: SessionKey,
         batch: &mut Vec<Message>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        self.handle_messages_since(key, batch, now, now)
+    }
+
+    /// As [`handle_messages`](Self::handle_messages), for a send request that was first tried at
+    /// `since`: its patience counts from there, whatever other requests of the session wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn handle_messages_since(
+        &mut self,
+        key: SessionKey,
+        batch: &mut Vec<Message>,
+        since: Timestamp,
         now: Timestamp,
     ) -> Result<(), Refused> {
         let now = self.advance(now);
@@ -131,7 +146,8 @@ impl Endpoint {
         }
         let fits = self.has_room(cost);
         let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
-        let taken = holding.session.deliver(batch, cost, fits, self.service.settings(), now);
+        let taken =
+            holding.session.deliver(batch, cost, fits, self.service.settings(), since.min(now));
         match taken {
             Ok(taken) => self.count_in(taken, count - taken),
             Err(Refused::Full) if !fits => self.starve(key.slot),
