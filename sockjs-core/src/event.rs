@@ -145,6 +145,8 @@ pub enum Gone {
     Disconnected,
     /// The client closed its WebSocket, perhaps with a code and a reason.
     Closed(Option<CloseReason>),
+    /// The client took nothing of what was written to it for the write stall limit.
+    Stalled,
     /// The client broke a rule; the WebSocket was closed with this.
     Violation(CloseReason),
 }

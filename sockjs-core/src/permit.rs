@@ -121,6 +121,9 @@ pub enum BodyError {
     /// It is over the limit.
     #[error("the body is over the limit")]
     TooLarge,
+    /// Too much of all clients is on its way already.
+    #[error("too much is being received: try again later")]
+    Busy,
     /// It did not arrive in time.
     #[error("the body did not arrive in time")]
     TimedOut,
@@ -178,6 +181,7 @@ impl SendReply {
     /// The body could not be read.
     pub fn unread(self, error: BodyError) -> Response<Bytes> {
         let status = match error {
+            BodyError::Busy => return self.answer.unavailable("The server is busy\n"),
             BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
             BodyError::Broken => StatusCode::BAD_REQUEST,

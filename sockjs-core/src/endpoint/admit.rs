@@ -7,7 +7,9 @@ use super::*;
 use crate::binding::Principal;
 use crate::event::Action;
 use crate::info::ConnectionInfo;
-use crate::permit::{BodyError, ReceivePermit, Request, SendPermit, SendReply, WebsocketPermit, not_found};
+use crate::permit::{
+    BodyError, ReceivePermit, Request, SendPermit, SendReply, WebsocketPermit, not_found,
+};
 use crate::receiver::Attachment;
 use crate::report::Grade;
 use crate::service::DRAINING;

@@ -118,11 +118,27 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Refused::Full`] while the application lags: the messages stay in `batch`; try again after
-    /// [`Event::Resume`]. Otherwise the session is at its end.
+    /// [`Event::Resume`], for a send request by [`handle_messages_since`](Self::handle_messages_since).
+    /// Otherwise the session is at its end.
     pub fn handle_messages(
         &mut self,
         key: SessionKey,
         batch: &mut Vec<Message>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        self.handle_messages_since(key, batch, now, now)
+    }
+
+    /// As [`handle_messages`](Self::handle_messages), for a send request that was first tried at
+    /// `since`: its patience counts from there, whatever other requests of the session wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn handle_messages_since(
+        &mut self,
+        key: SessionKey,
+        batch: &mut Vec<Message>,
+        since: Timestamp,
         now: Timestamp,
     ) -> Result<(), Refused> {
         let now = self.advance(now);
@@ -130,7 +146,8 @@ impl Endpoint {
         let cost = batch.iter().map(Message::cost).sum();
         let fits = self.has_room(cost);
         let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
-        let taken = holding.session.deliver(batch, cost, fits, self.service.settings(), now);
+        let taken =
+            holding.session.deliver(batch, cost, fits, self.service.settings(), since.min(now));
         match taken {
             Ok(taken) => self.count_in(taken, count - taken),
             Err(Refused::Full) if !fits => self.starve(key.slot),
@@ -337,6 +354,15 @@ impl Endpoint {
         };
         self.settle(key.slot);
         transmit.map(|transmit| self.counted(transmit))
+    }
+
+    /// Whether the session of a receiver ended without it: all that it would still get is the close
+    /// frame. For a driver that cannot take more frames now.
+    pub fn is_over(&self, receiver: &Receiver) -> bool {
+        receiver.attachment().is_some_and(|attachment| {
+            let holding = self.sessions.get(attachment.session.slot);
+            !holding.is_some_and(|holding| holding.session.is_attached(attachment.number))
+        })
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called. It may turn out that nothing

@@ -3,9 +3,7 @@
 use crate::common::request::{head, peer, post, websocket};
 use crate::common::{START, Sim, secs, settings};
 use bytes::BytesMut;
-use sockjs_core::{
-    Action, CloseReason, Endpoint, Event, FrameKind, Quota, Route, Seed, Service,
-};
+use sockjs_core::{Action, CloseReason, Endpoint, Event, FrameKind, Quota, Route, Seed, Service};
 
 const GOING: &str = "c[1001,\\\"Server going away\\\"]";
 
