@@ -264,6 +264,11 @@ impl Endpoint {
         sent
     }
 
+    /// Whether a sender was told that the queue is full, and not yet that there is room again.
+    pub fn is_full(&self, key: SessionKey) -> bool {
+        self.sessions.get(key.slot).is_some_and(|holding| holding.session.has_waiting_sender())
+    }
+
     /// Takes the client's next message. After `None`, wait for [`Event::Readable`].
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         let holding = self.sessions.get_mut(key.slot)?;

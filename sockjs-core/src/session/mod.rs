@@ -308,6 +308,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a sender was told that there is no room, and not yet that there is.
+    pub(crate) fn has_waiting_sender(&self) -> bool {
+        self.waits.sender
+    }
+
     /// The application takes a message.
     pub(crate) fn recv(&mut self, settings: &Settings) -> Option<Message> {
         if !matches!(self.phase, Phase::Opening | Phase::Open) {
