@@ -56,6 +56,9 @@ mod http_bodies;
 mod http_connections;
 mod http_malformed;
 
+// what could come back
+mod injection;
+
 // §9 services, and everything at once
 mod services;
 mod shutdown;

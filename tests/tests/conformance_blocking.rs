@@ -33,6 +33,7 @@ mod conformance {
     mod ids;
     mod iframe;
     mod info;
+    mod injection;
     mod jsonp_send;
     mod methods;
     mod origins;
