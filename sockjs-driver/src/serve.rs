@@ -39,6 +39,15 @@ pub trait Listener: Send + 'static {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Io, Option<SocketAddr>)>>;
+
+    /// Tells the system how long it may wait for the peer to acknowledge what was sent, where the
+    /// system can be told. A peer that vanished without a word is found by that, for the socket goes
+    /// on to take frames for it: by itself for a quarter of an hour, on Linux.
+    ///
+    /// Called once for each connection, with [`ConnectionConfig::write_stall`].
+    fn limit_silence(io: &Self::Io, limit: Duration) {
+        let _ = (io, limit);
+    }
 }
 
 /// A server that is about to run; await it. An adapter's `serve` makes it.
@@ -153,6 +162,7 @@ where
             });
             let Some((io, peer)) = accepted.await else { break };
             let Some(io) = connections.admit(io, peer, room) else { continue };
+            L::limit_silence(io.get_ref(), config.write_stall);
             let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
             runtime.spawn(Box::pin(attend(ending.join(), connection)));
         }

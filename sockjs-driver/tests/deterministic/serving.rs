@@ -64,6 +64,10 @@ impl Listener for Door {
             }
         }
     }
+
+    fn limit_silence(io: &Socket, limit: Duration) {
+        io.limit_silence(limit);
+    }
 }
 
 type Server = Serve<Door, SockJs<World>>;
@@ -273,4 +277,15 @@ fn limits_that_serve_nobody_are_a_mistake() {
         let lines = scene.lines();
         assert!(lines[0].contains("must be more than zero"), "{lines:?}");
     }
+}
+
+#[test]
+fn the_system_is_told_how_long_a_peer_may_be_silent() {
+    let mut scene = Scene::new();
+    let door = Door::default();
+    let change = |server: Server| server.with_limits(|limits| limits.write_stall = 7 * SECOND);
+    serve_with(&scene, &door, NEVER, NEVER, change);
+    let plug = door.connect();
+    scene.run_until(SECOND);
+    assert_eq!(plug.silence(), Some(7 * SECOND));
 }

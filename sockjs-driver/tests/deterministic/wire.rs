@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
@@ -19,7 +20,13 @@ struct Wire {
     to_server: VecDeque<u8>,
     to_client: Vec<u8>,
     reader: Option<Waker>,
+    /// Waits to write.
+    writer: Option<Waker>,
+    /// Nothing can be written.
+    is_stalled: bool,
     is_left: bool,
+    /// What the system was told of silence.
+    silence: Option<Duration>,
     is_shut_down: bool,
 }
 
@@ -39,6 +46,22 @@ impl Plug {
         std::mem::take(&mut lock(&self.0).to_client)
     }
 
+    /// From now on the server can write nothing, or again.
+    pub(crate) fn stall(&self, is_stalled: bool) {
+        let mut wire = lock(&self.0);
+        wire.is_stalled = is_stalled;
+        let writer = wire.writer.take();
+        drop(wire);
+        if let Some(waker) = writer {
+            waker.wake();
+        }
+    }
+
+    /// What the server told the system of silence.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        lock(&self.0).silence
+    }
+
     /// Whether the server has closed the connection.
     pub(crate) fn is_ended(&self) -> bool {
         lock(&self.0).is_shut_down
@@ -52,6 +75,12 @@ impl Plug {
         if let Some(waker) = reader {
             waker.wake();
         }
+    }
+}
+
+impl Socket {
+    pub(crate) fn limit_silence(&self, limit: Duration) {
+        lock(&self.0).silence = Some(limit);
     }
 }
 
@@ -82,10 +111,14 @@ impl Read for Socket {
 impl Write for Socket {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut wire = lock(&self.0);
+        if wire.is_stalled && !wire.is_left {
+            wire.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         if wire.is_left {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
