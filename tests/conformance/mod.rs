@@ -60,6 +60,7 @@ mod http_malformed;
 mod injection;
 
 // §9 services, and everything at once
+mod second_signal;
 mod services;
 mod shutdown;
 mod volume;

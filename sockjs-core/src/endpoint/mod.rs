@@ -297,6 +297,17 @@ impl Endpoint {
         }
     }
 
+    /// Ends what [`shutdown`](Self::shutdown) has left, at once: for when nobody will wait longer. Each
+    /// session is reported, with what was not delivered.
+    pub fn cut_off(&mut self) {
+        for slot in self.sessions.keys().collect::<Vec<_>>() {
+            let key = SessionKey { shard: self.shard, slot };
+            self.with(key, self.now, |session, service, now| {
+                session.cut_off(service.settings(), now);
+            });
+        }
+    }
+
     /// What became ready. Poll until `None` after any other call.
     pub fn poll_event(&mut self) -> Option<Event> {
         loop {

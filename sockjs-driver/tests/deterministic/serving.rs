@@ -289,3 +289,19 @@ fn the_system_is_told_how_long_a_peer_may_be_silent() {
     scene.run_until(SECOND);
     assert_eq!(plug.silence(), Some(7 * SECOND));
 }
+
+#[test]
+fn a_second_signal_cuts_everything_off() {
+    for second in [12, 3] {
+        let mut scene = Scene::new();
+        let door = Door::default();
+        let abort = hyper::rt::Timer::sleep(&scene.world, second * SECOND);
+        let change = |server: Server| server.with_abort(abort);
+        serve_with(&scene, &door, 10 * SECOND, NEVER, change);
+        scene.clients.push(stream("stream", &door));
+        scene.run_until(60 * SECOND);
+        // The connections end when they are polled next, which may be after the server's own end.
+        assert!(scene.lines().iter().any(|line| line.contains("server: Ok(())")));
+        assert_eq!(scene.times_of("stream: end"), [second * SECOND]);
+    }
+}
