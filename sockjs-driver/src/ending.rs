@@ -20,7 +20,8 @@ pub(crate) enum Phase {
 #[derive(Default)]
 pub(crate) struct Ending(Arc<Shared>);
 
-/// A connection's part in it, while it lives.
+/// A connection's part in it, until its socket is dropped.
+#[derive(Debug)]
 pub(crate) struct Member {
     shared: Arc<Shared>,
     number: u64,
@@ -28,14 +29,14 @@ pub(crate) struct Member {
     waker: Arc<Mutex<Option<Waker>>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     /// A [`Phase`], read by every poll of a connection.
     phase: AtomicU8,
     members: Mutex<Members>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Members {
     wakers: BTreeMap<u64, Arc<Mutex<Option<Waker>>>>,
     next: u64,

@@ -22,7 +22,7 @@ use crate::server::{Connection, serve_connection};
 
 /// How long the accept loop rests when the system is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long connections may take to end after the shutdown signal.
+/// How long connections, WebSockets included, may take to end after the shutdown signal.
 const CONNECTION_GRACE: Duration = Duration::from_secs(5);
 /// Connections accepted in one poll, before other tasks have their turn.
 const ACCEPTS_A_POLL: u8 = 32;
@@ -83,7 +83,7 @@ impl<L, S> Serve<L, S> {
     }
 
     /// Ends the server when the future does: it accepts no more, and lets each connection finish
-    /// its response.
+    /// its response. Whatever is left five seconds later is cut off, WebSockets too.
     ///
     /// The future should drain the sessions by [`SockJs::shutdown`](crate::SockJs::shutdown), since
     /// polling clients need the server for that.
@@ -183,10 +183,11 @@ where
                 Poll::Pending => accept.poll(&*runtime, cx).map(Some),
             });
             let Some((io, peer)) = accepted.await else { break };
-            let Some(io) = connections.admit(io, peer, room) else { continue };
+            let member = Arc::new(ending.join());
+            let Some(io) = connections.admit(io, peer, room, &member) else { continue };
             L::limit_silence(io.get_ref(), config.write_stall);
             let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
-            runtime.spawn(Box::pin(attend(ending.join(), connection)));
+            runtime.spawn(Box::pin(attend(member, connection)));
         }
         drop(accept);
         ending.begin();
@@ -201,7 +202,7 @@ where
 }
 
 /// Runs a connection until it ends or its server does.
-async fn attend<I, S, B>(member: Member, connection: Connection<I, S, B>)
+async fn attend<I, S, B>(member: Arc<Member>, connection: Connection<I, S, B>)
 where
     I: Read + Write + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Clone,

@@ -145,15 +145,16 @@ fn told_to_end_it_ends_the_idle_at_once_and_the_rest_in_time() {
     serve(&scene, &door, 10 * SECOND, NEVER);
     scene.clients.push(Client::receiver("idle", door.connect(), "/echo"));
     scene.clients.push(stream("stream", &door));
+    scene.clients.push(Client::websocket("socket", door.connect()));
     scene.run_until(9 * SECOND);
     scene.clients.push(stream("late", &door));
     scene.run_until(60 * SECOND);
     assert_eq!(scene.times_of("late: o"), [9 * SECOND]);
     assert_eq!(scene.times_of("idle: end"), [10 * SECOND]);
-    for stream in ["stream: end", "late: end"] {
-        assert_eq!(scene.times_of(stream), [15 * SECOND]);
+    for left in ["stream: end", "late: end", "socket: end"] {
+        assert_eq!(scene.times_of(left), [15 * SECOND]);
     }
-    assert_eq!(scene.times_of("server: Ok(()), 2 open"), [15 * SECOND]);
+    assert_eq!(scene.times_of("server: Ok(()), 3 open"), [15 * SECOND]);
     let too_late = stream("too late", &door);
     scene.clients.push(too_late);
     scene.run_for(SECOND);
@@ -179,8 +180,10 @@ fn dropped_it_cuts_everything_off() {
     serve(&scene, &door, NEVER, 10 * SECOND);
     scene.clients.push(Client::receiver("idle", door.connect(), "/echo"));
     scene.clients.push(stream("stream", &door));
+    scene.clients.push(Client::websocket("socket", door.connect()));
     scene.run_until(60 * SECOND);
     assert_eq!(scene.times_of("server: dropped"), [10 * SECOND]);
+    assert_eq!(scene.times_of("socket: end"), [10 * SECOND]);
     assert_eq!(scene.times_of("idle: end"), [10 * SECOND]);
     assert_eq!(scene.times_of("stream: end"), [10 * SECOND]);
 }
