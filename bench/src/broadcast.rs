@@ -69,7 +69,7 @@ impl Load for Broadcast {
             Phase::Opening => {
                 let sessions = self.members.iter_mut().map(|member| &mut member.session);
                 if self.ramp.turn(net, &self.target, sessions)? {
-                    self.meter.begin(now);
+                    self.meter.begin(now)?;
                 }
             }
             Phase::Settling => {}

@@ -61,7 +61,7 @@ impl Load for Churn {
             Phase::Opening => {
                 let sessions = self.slots.iter_mut().map(|slot| &mut slot.session);
                 if self.ramp.turn(net, &self.target, sessions)? {
-                    self.meter.begin(now);
+                    self.meter.begin(now)?;
                 }
             }
             Phase::Settling | Phase::Warming | Phase::Measuring => {}

@@ -82,13 +82,17 @@ impl Dialect {
                 text.write(Form::Quoted, stamp, pending);
             }
             Self::EngineIo => {
-                if !pending.is_empty() {
-                    pending.push(RECORD_SEPARATOR);
-                }
-                pending.push(b'4');
+                begin_packet(b'4', pending);
                 text.write(Form::Plain, stamp, pending);
             }
             Self::Plain => text.write(Form::Plain, stamp, pending),
+        }
+    }
+
+    /// Appends the answer to a ping, of which SockJS has none.
+    pub(crate) fn append_pong(self, pending: &mut Vec<u8>) {
+        if self == Self::EngineIo {
+            begin_packet(b'3', pending);
         }
     }
 
@@ -99,4 +103,12 @@ impl Dialect {
             Self::EngineIo | Self::Plain => b"",
         }
     }
+}
+
+/// Appends the beginning of an engine.io packet.
+fn begin_packet(kind: u8, pending: &mut Vec<u8>) {
+    if !pending.is_empty() {
+        pending.push(RECORD_SEPARATOR);
+    }
+    pending.push(kind);
 }

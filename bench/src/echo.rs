@@ -166,7 +166,7 @@ impl Load for Echo {
             Phase::Opening => {
                 let sessions = self.clients.iter_mut().map(|client| &mut client.session);
                 if self.ramp.turn(net, &self.target, sessions)? {
-                    self.meter.begin(now);
+                    self.meter.begin(now)?;
                 }
             }
             Phase::Settling => {}

@@ -48,7 +48,8 @@ pub fn run(options: &Options) -> Result<Report> {
 }
 
 pub(crate) fn meter(options: &Options) -> Result<Meter> {
-    Meter::new(options.server, options.warmup, options.duration)
+    let by_cpu = options.rate.is_none();
+    Meter::new(options.server, options.warmup, options.duration, by_cpu)
 }
 
 fn drive(mut load: impl Load, target: &Target) -> Result<Report> {

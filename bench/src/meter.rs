@@ -15,6 +15,10 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// What is in flight at the end must arrive within this time.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How often the server's processor time is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// On a busy machine the server gets its share of processor time late: so much later at most.
+const PATIENCE: u32 = 20;
 /// Latencies above this, in nanoseconds, count as this.
 const SLOWEST: u64 = 60_000_000_000;
 
@@ -41,6 +45,11 @@ pub(crate) struct Meter {
     phase: Phase,
     /// When the phase began.
     since: Instant,
+    /// Phases last for processor time, not for time by the clock.
+    by_cpu: bool,
+    /// The server's processor time when it was last looked at.
+    used: Duration,
+    looked: Instant,
     messages: u64,
     latency: Histogram<u64>,
     before: Memory,
@@ -89,7 +98,12 @@ pub struct Latency {
 }
 
 impl Meter {
-    pub(crate) fn new(server: Option<i32>, warmup: Duration, duration: Duration) -> Result<Self> {
+    pub(crate) fn new(
+        server: Option<i32>,
+        warmup: Duration,
+        duration: Duration,
+        by_cpu: bool,
+    ) -> Result<Self> {
         let server = server.map(Pid::from_raw);
         Ok(Self {
             server,
@@ -97,6 +111,9 @@ impl Meter {
             duration,
             phase: Phase::Opening,
             since: Instant::now(),
+            by_cpu,
+            used: Duration::ZERO,
+            looked: Instant::now(),
             messages: 0,
             latency: Histogram::new_with_bounds(1, SLOWEST, 3)?,
             before: server.map(Memory::of).transpose()?.unwrap_or_default(),
@@ -106,24 +123,22 @@ impl Meter {
     }
 
     /// All sessions are open.
-    pub(crate) fn begin(&mut self, now: Instant) {
-        if self.phase == Phase::Opening {
-            self.enter(Phase::Settling, now);
+    pub(crate) fn begin(&mut self, now: Instant) -> Result<()> {
+        match self.phase {
+            Phase::Opening => self.enter(Phase::Settling, now),
+            _ => Ok(()),
         }
     }
 
     /// What to do now.
     pub(crate) fn phase(&mut self, now: Instant) -> Result<Phase> {
-        let passed = now - self.since;
+        let passed = self.passed(now)?;
         match self.phase {
-            Phase::Settling if passed >= SETTLE => self.enter(Phase::Warming, now),
-            Phase::Warming if passed >= self.warmup => {
-                self.start = self.used()?;
-                self.enter(Phase::Measuring, Instant::now());
-            }
+            Phase::Settling if passed >= SETTLE => self.enter(Phase::Warming, now)?,
+            Phase::Warming if passed >= self.warmup => self.enter(Phase::Measuring, now)?,
             Phase::Measuring if passed >= self.duration => {
                 self.close(now)?;
-                self.enter(Phase::Draining, now);
+                self.enter(Phase::Draining, now)?;
             }
             Phase::Draining if passed >= DRAIN => return Err("messages were lost".into()),
             _ => {}
@@ -155,9 +170,29 @@ impl Meter {
         Ok(self.report)
     }
 
-    fn enter(&mut self, phase: Phase, now: Instant) {
+    fn enter(&mut self, phase: Phase, now: Instant) -> Result<()> {
         self.phase = phase;
         self.since = now;
+        self.start = self.used()?;
+        Ok(())
+    }
+
+    /// How much of the phase has passed. Warming and measuring are counted in the server's
+    /// processor time where that is known and the server is loaded to its limit.
+    fn passed(&mut self, now: Instant) -> Result<Duration> {
+        let passed = now - self.since;
+        let by_cpu = self.by_cpu && self.is_sending() && passed < self.duration * PATIENCE;
+        match self.server {
+            Some(server) if by_cpu && now - self.looked > LOOK => {
+                self.looked = now;
+                self.used = cpu(server)?;
+            }
+            _ => {}
+        }
+        match by_cpu && self.server.is_some() {
+            true => Ok(passed.min(self.used.saturating_sub(self.start.server))),
+            false => Ok(passed),
+        }
     }
 
     fn used(&self) -> Result<Used> {

@@ -30,6 +30,7 @@ Options:
   --text       ascii, utf8, or escaped (JSON escapes each character)  [ascii]
   --warmup     seconds before it counts  [1]
   --seconds    seconds that count; with idle, how long sessions are kept  [3]
+               Both are of the server's processor time, if --server-pid is given and --rate is not
   --state      idle: open, used (has echoed one message), parked (a poll waits),
                detached (opened by a poll, no request waits)  [open]
   --server-pid the server's process, on this machine: its processor time and memory are reported

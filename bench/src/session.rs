@@ -151,6 +151,12 @@ impl Session {
         self.send_pending(net, target)
     }
 
+    /// Answers a ping that came with a poll.
+    fn pong(&mut self, net: &mut Net, target: &Target) -> Result<()> {
+        target.dialect.append_pong(&mut self.pending);
+        if self.sender.is_busy { Ok(()) } else { self.send_pending(net, target) }
+    }
+
     /// Starts the closing handshake of a WebSocket.
     pub(crate) fn close(&mut self, net: &mut Net) {
         if let Some(conn) = self.receiver.conn {
@@ -243,8 +249,7 @@ impl Session {
                 Incoming::Opened if target.dialect == Dialect::EngineIo => {
                     self.path = format!("{}&sid={}", self.path, session_of(frame)?);
                 }
-                // Only WebSockets are used for so long that they are asked.
-                Incoming::Ping => return Err("a ping on a poll".into()),
+                Incoming::Ping => self.pong(net, target)?,
                 _ => {}
             }
             sink(incoming)?;
