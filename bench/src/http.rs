@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
-        2\r\no\n\r\nA\r\na[\"\r\n\r\nb\"]\n\r\n0\r\n\r\n";
+        2\r\no\n\r\nB\r\na[\"\r\n\r\nb\"]\n\r\n0\r\n\r\n";
     const SHORT: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
     #[test]
