@@ -39,9 +39,9 @@ pub use runtime::{AsyncIo, Executor};
 pub use serve::{Listener, Serve, serve_on};
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
-    ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal,
-    Reached, Report, SendError, Session, SessionHandle, Stats, Transport, TrustedProxies,
-    broadcast,
+    ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local, MemberId, Members,
+    Message, OriginPolicy, PeerAddr, Principal, Reached, Report, SendError, Session, SessionHandle,
+    Stats, Transport, TrustedProxies, WhenFull, broadcast,
 };
 
 #[cfg(feature = "async-std")]

@@ -54,7 +54,9 @@ mod waiting;
 mod websocket;
 
 pub use body::Body;
-pub use broadcast::{Broadcast, Reached, broadcast};
+pub use broadcast::{
+    Broadcast, Envelope, Fanout, Local, MemberId, Members, Reached, WhenFull, broadcast,
+};
 pub use builder::{BuildError, Builder};
 pub use connection::ConnectionConfig;
 pub use connections::{Connections, Counted};

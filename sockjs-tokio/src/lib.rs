@@ -29,9 +29,9 @@ pub use runtime::Tokio;
 pub use serve::{Listener, Serve, serve};
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
-    ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal,
-    Reached, Report, SendError, Session, SessionHandle, Stats, Transport, TrustedProxies,
-    broadcast,
+    ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local, MemberId, Members,
+    Message, OriginPolicy, PeerAddr, Principal, Reached, Report, SendError, Session, SessionHandle,
+    Stats, Transport, TrustedProxies, WhenFull, broadcast,
 };
 
 /// A SockJS service on tokio.

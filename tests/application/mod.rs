@@ -4,6 +4,7 @@ pub(crate) mod support;
 
 mod admission;
 mod broadcasts;
+mod broadcasts_over_a_broker;
 mod closing;
 mod handlers;
 mod handles;

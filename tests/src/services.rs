@@ -1,6 +1,5 @@
 //! The services of the conformance server (PROTOCOL §9), on any runtime.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sockjs_driver::{
@@ -87,7 +86,7 @@ async fn panics(mut session: Session) {
 }
 
 fn broadcast<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
-    let everyone = Arc::new(Broadcast::new());
+    let everyone = Broadcast::new();
     builder.build(move |mut session| {
         let everyone = everyone.clone();
         async move {
@@ -96,7 +95,6 @@ fn broadcast<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
                 // A member that lags misses a message here, as it would with other servers.
                 let _ = everyone.send(message);
             }
-            everyone.leave(&session);
         }
     })
 }
