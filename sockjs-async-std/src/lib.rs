@@ -38,10 +38,11 @@ pub use io::Io;
 pub use runtime::{AsyncIo, Executor};
 pub use serve::{Listener, Serve, serve_on};
 pub use sockjs_driver::{
-    BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
-    ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local, MemberId, Members,
-    Message, OriginPolicy, PeerAddr, Principal, Reached, Report, SendError, Session, SessionHandle,
-    Stats, Transport, TrustedProxies, WhenFull, broadcast,
+    BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
+    ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,
+    MemberId, Members, Message, Multiplex, MultiplexLimits, OriginPolicy, PeerAddr, Principal,
+    Reached, Report, SendError, Session, SessionHandle, Stats, Topic, Transport, TrustedProxies,
+    WhenFull, broadcast,
 };
 
 #[cfg(feature = "async-std")]

@@ -218,16 +218,9 @@ impl SessionHandle {
     ///
     /// `unread` holds what the application has not taken at the time of the call.
     pub async fn closed(&self) -> Report {
-        let inner = &self.0;
-        poll_fn(|cx| match inner.report() {
-            Some(report) => Poll::Ready(report),
-            None => inner.shard.turn(|turn| match inner.report() {
-                Some(report) => Poll::Ready(report),
-                None => {
-                    turn.waiting.of(inner.key).wait(cx.waker());
-                    Poll::Pending
-                }
-            }),
+        poll_fn(|cx| {
+            ready!(self.0.poll_end(cx.waker()));
+            self.0.report().map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -244,7 +237,7 @@ impl SessionHandle {
 }
 
 impl Inner {
-    fn poll_send(
+    pub(crate) fn poll_send(
         &self,
         message: &mut Option<Message>,
         waker: &Waker,
@@ -257,6 +250,20 @@ impl Inner {
                 Poll::Pending
             }
             sent => Poll::Ready(sent),
+        })
+    }
+
+    pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<()> {
+        if self.end.get().is_some() {
+            return Poll::Ready(());
+        }
+        self.shard.turn(|turn| {
+            // It may have come meanwhile.
+            if self.end.get().is_some() {
+                return Poll::Ready(());
+            }
+            turn.waiting.of(self.key).wait(waker);
+            Poll::Pending
         })
     }
 

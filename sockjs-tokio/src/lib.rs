@@ -28,10 +28,11 @@ mod serve;
 pub use runtime::Tokio;
 pub use serve::{Listener, Serve, serve};
 pub use sockjs_driver::{
-    BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
-    ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local, MemberId, Members,
-    Message, OriginPolicy, PeerAddr, Principal, Reached, Report, SendError, Session, SessionHandle,
-    Stats, Transport, TrustedProxies, WhenFull, broadcast,
+    BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
+    ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,
+    MemberId, Members, Message, Multiplex, MultiplexLimits, OriginPolicy, PeerAddr, Principal,
+    Reached, Report, SendError, Session, SessionHandle, Stats, Topic, Transport, TrustedProxies,
+    WhenFull, broadcast,
 };
 
 /// A SockJS service on tokio.

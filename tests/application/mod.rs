@@ -12,6 +12,7 @@ mod info;
 mod leaving;
 mod limits;
 mod messages;
+mod multiplexing;
 mod receivers;
 mod reports;
 mod services;
