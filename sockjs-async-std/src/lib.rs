@@ -37,6 +37,8 @@ mod serve;
 pub use io::Io;
 pub use runtime::{AsyncIo, Executor};
 pub use serve::{Listener, Serve, serve_on};
+#[cfg(feature = "json")]
+pub use sockjs_driver::json;
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
     ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,

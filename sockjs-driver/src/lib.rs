@@ -42,6 +42,8 @@ mod ending;
 mod exchange;
 mod guard;
 mod hub;
+#[cfg(feature = "json")]
+pub mod json;
 mod multiplex;
 mod runtime;
 mod serve;

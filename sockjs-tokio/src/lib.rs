@@ -27,6 +27,8 @@ mod serve;
 
 pub use runtime::Tokio;
 pub use serve::{Listener, Serve, serve};
+#[cfg(feature = "json")]
+pub use sockjs_driver::json;
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
     ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,

@@ -20,3 +20,4 @@ mod settings;
 mod shutdown;
 mod statistics;
 mod streams_and_sinks;
+mod typed_messages;
