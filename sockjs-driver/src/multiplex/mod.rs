@@ -79,7 +79,7 @@ impl Multiplex {
         self
     }
 
-    /// Takes every topic that has no handler of its own. [`Channel::topic`] says which it is.
+    /// Takes every topic that has no handler of its own. [`topic`](ChannelHandle::topic) says which it is.
     #[must_use]
     pub fn others<H, F>(mut self, handler: H) -> Self
     where
