@@ -141,6 +141,7 @@ mod event;
 mod info;
 pub mod limits;
 mod message;
+pub mod multiplex;
 mod permit;
 mod receiver;
 pub mod report;

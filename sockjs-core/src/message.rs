@@ -71,6 +71,14 @@ impl Message {
         }
     }
 
+    /// As [`as_text`](Self::as_text), to be shared in parts.
+    pub(crate) fn text_content(&self) -> Option<&ByteString> {
+        match &self.0 {
+            Content::Text { text, .. } => Some(text),
+            Content::Binary(_) => None,
+        }
+    }
+
     /// The content: UTF-8 for a text message.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {

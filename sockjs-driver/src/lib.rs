@@ -43,6 +43,9 @@ mod ending;
 mod exchange;
 mod guard;
 mod hub;
+#[cfg(feature = "json")]
+pub mod json;
+mod multiplex;
 mod runtime;
 mod serve;
 mod server;
@@ -55,17 +58,21 @@ mod waiting;
 mod websocket;
 
 pub use body::Body;
-pub use broadcast::{Broadcast, Reached, broadcast};
+pub use broadcast::{
+    Broadcast, Envelope, Fanout, Local, MemberId, Members, Reached, WhenFull, broadcast,
+};
 pub use builder::{BuildError, Builder};
 pub use connection::ConnectionConfig;
 pub use connections::{Connections, Counted};
 pub use exchange::PeerAddr;
+pub use multiplex::{Channel, ChannelHandle, Multiplex};
 pub use runtime::{Runtime, Task};
 pub use serve::{Listener, Serve};
 pub use server::{Connection, serve_connection};
 pub use services::Services;
 pub use session::{Session, SessionHandle};
 pub use sockjs::{ResponseFuture, SockJs};
+pub use sockjs_core::multiplex::{Limits as MultiplexLimits, Topic};
 pub use sockjs_core::{
     BindingSetting, Cause, CloseReason, ConnectionInfo, Grade, Limits, Message, OriginPolicy,
     Principal, Report, SendError, SlowConsumers, Stats, Transport, TrustedProxies,

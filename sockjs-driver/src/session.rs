@@ -12,6 +12,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
+use crate::broadcast::{Left, Memberships};
 use crate::shard::Shard;
 
 /// One client, from its opening to its end: the application's side.
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     /// What to close it with when the handler returns.
     deferred: Mutex<Option<CloseReason>>,
     end: OnceLock<End>,
+    pub(crate) memberships: Memberships,
 }
 
 struct End {
@@ -58,14 +60,18 @@ impl Inner {
             closing: OnceLock::new(),
             deferred: Mutex::new(None),
             end: OnceLock::new(),
+            memberships: Memberships::new(),
         })
     }
 
-    /// The session ended.
-    pub(crate) fn end(&self, mut report: Report) {
+    /// The session ended. Returns what is to be dropped after the turn.
+    pub(crate) fn end(&self, mut report: Report) -> Left {
+        // First, so that whoever hears of the end finds it in no group.
+        let left = self.memberships.end(self);
         let unread = Mutex::new(std::mem::take(&mut report.unread).into());
         // The core reports each session once.
         let _ = self.end.set(End { report, unread });
+        left
     }
 
     pub(crate) fn panicked(&self) {
@@ -82,6 +88,7 @@ impl Inner {
 
     fn close(&self, reason: CloseReason) {
         if self.end.get().is_none() && self.closing.set(reason.clone()).is_ok() {
+            drop(self.memberships.end(self));
             self.shard.turn(|turn| turn.endpoint.close(self.key, reason));
         }
     }
@@ -229,16 +236,9 @@ impl SessionHandle {
     ///
     /// `unread` holds what the application has not taken at the time of the call.
     pub async fn closed(&self) -> Report {
-        let inner = &self.0;
-        poll_fn(|cx| match inner.report() {
-            Some(report) => Poll::Ready(report),
-            None => inner.shard.turn(|turn| match inner.report() {
-                Some(report) => Poll::Ready(report),
-                None => {
-                    turn.waiting.of(inner.key).wait(cx.waker());
-                    Poll::Pending
-                }
-            }),
+        poll_fn(|cx| {
+            ready!(self.0.poll_end(cx.waker()));
+            self.0.report().map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -255,7 +255,7 @@ impl SessionHandle {
 }
 
 impl Inner {
-    fn poll_send(
+    pub(crate) fn poll_send(
         &self,
         message: &mut Option<Message>,
         waker: &Waker,
@@ -268,6 +268,20 @@ impl Inner {
                 Poll::Pending
             }
             sent => Poll::Ready(sent),
+        })
+    }
+
+    pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<()> {
+        if self.end.get().is_some() {
+            return Poll::Ready(());
+        }
+        self.shard.turn(|turn| {
+            // It may have come meanwhile.
+            if self.end.get().is_some() {
+                return Poll::Ready(());
+            }
+            turn.waiting.of(self.key).wait(waker);
+            Poll::Pending
         })
     }
 

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use sockjs_core::{ChunkId, Endpoint, Event, SessionKey, Timestamp};
 
 use crate::app::App;
+use crate::broadcast::Left;
 use crate::connection::Ledger;
 use crate::session::Inner;
 use crate::waiting::Waiting;
@@ -63,7 +64,7 @@ impl Turn<'_> {
 struct Aftermath {
     opened: SmallVec<[Arc<Inner>; 1]>,
     /// Perhaps the last handles: what the application left in them is dropped without the lock.
-    ended: SmallVec<[Arc<Inner>; 1]>,
+    ended: SmallVec<[(Arc<Inner>, Left); 1]>,
     wakers: SmallVec<[Waker; 4]>,
     start_timer: bool,
 }
@@ -117,8 +118,8 @@ impl Shard {
                     aftermath.wakers.extend(place.answering);
                     aftermath.wakers.extend(place.others.take());
                     if let Some(session) = place.session {
-                        session.end(report);
-                        aftermath.ended.push(session);
+                        let left = session.end(report);
+                        aftermath.ended.push((session, left));
                     }
                     waiting.idle(&state.endpoint, &mut aftermath.wakers);
                 }

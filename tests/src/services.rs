@@ -1,10 +1,10 @@
 //! The services of the conformance server (PROTOCOL §9), on any runtime.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sockjs_driver::{
-    Broadcast, Builder, CloseReason, OriginPolicy, Runtime, Services, Session, SockJs, Transport,
+    Broadcast, Builder, Channel, CloseReason, Multiplex, OriginPolicy, Runtime, Services, Session,
+    SockJs, Transport,
 };
 
 use crate::options::Options;
@@ -30,6 +30,7 @@ pub fn services<R: Runtime + Default>(options: &Options) -> Services<R> {
         open("/slow").limits(|limits| limits.inbox_bytes = 4096).build(slow),
         open("/panic").build(panics),
         broadcast(limited("/broadcast")),
+        multiplex(open("/multiplex")),
     ])
 }
 
@@ -95,7 +96,7 @@ async fn panics(mut session: Session) {
 }
 
 fn broadcast<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
-    let everyone = Arc::new(Broadcast::new());
+    let everyone = Broadcast::new();
     builder.build(move |mut session| {
         let everyone = everyone.clone();
         async move {
@@ -104,7 +105,29 @@ fn broadcast<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
                 // A member that lags misses a message here, as it would with other servers.
                 let _ = everyone.send(message);
             }
-            everyone.leave(&session);
         }
     })
+}
+
+/// Two topics that say `ready` and echo, and one that says two things and ends.
+fn multiplex<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
+    let multiplex = Multiplex::new()
+        .topic("echo", echo_on_channel)
+        .topic("a,b%20 ä€😀\u{2028}", echo_on_channel)
+        .topic("greeting", |channel: Channel| async move {
+            for message in ["hello", "a,b,,c"] {
+                let _ = channel.send(message).await;
+            }
+        });
+    builder.build(move |session| multiplex.clone().run(session))
+}
+
+async fn echo_on_channel(mut channel: Channel) {
+    let mut answer = Some("ready".into());
+    while let Some(message) = answer {
+        if channel.send(message).await.is_err() {
+            break;
+        }
+        answer = channel.recv().await;
+    }
 }
