@@ -129,7 +129,7 @@ impl Endpoint {
                 Stage::Frames(Attachment { session, number })
             }
         };
-        self.settle(slot);
+        self.touch(slot);
         stage
     }
 
@@ -165,6 +165,7 @@ impl Endpoint {
             id: id.clone(),
             scheduled: None,
             tallied_bytes: 0,
+            has_freed: false,
             is_live: true,
             is_opened: false,
             is_unconfirmed,

@@ -48,6 +48,8 @@ pub struct Endpoint {
     sessions: SlotMap<Slot, Holding>,
     ids: HashMap<SessionId, Slot, Seed>,
     timers: Timers,
+    /// Sessions that changed since the last look at what follows from it.
+    touched: Vec<Slot>,
     /// Sessions with flags raised.
     ready: VecDeque<Slot>,
     /// Sessions that found the total of all queues full.
@@ -73,6 +75,8 @@ struct Holding {
     scheduled: Option<Timestamp>,
     /// What of its queues is counted in the total.
     tallied_bytes: usize,
+    /// The total got smaller by it.
+    has_freed: bool,
     /// It counts as live: not ended.
     is_live: bool,
     /// It counts as opened: the application was told.
@@ -96,6 +100,7 @@ impl Endpoint {
             sessions: SlotMap::with_key(),
             ids: HashMap::with_hasher(seed),
             timers: Timers::default(),
+            touched: Vec::new(),
             ready: VecDeque::new(),
             starved: VecDeque::new(),
             ended: VecDeque::new(),
@@ -153,7 +158,7 @@ impl Endpoint {
             Err(Refused::Full) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
-        self.settle(key.slot);
+        self.touch(key.slot);
         taken.map(|_| ())
     }
 
@@ -171,7 +176,7 @@ impl Endpoint {
         let count = batch.len() as u64;
         let taken = holding.session.deliver_last(batch);
         self.count_in(taken, count - taken);
-        self.settle(key.slot);
+        self.touch(key.slot);
     }
 
     fn count_in(&mut self, taken: u64, dropped: u64) {
@@ -239,6 +244,8 @@ impl Endpoint {
             if holding.scheduled == Some(entry.at) {
                 holding.scheduled = None;
                 holding.session.handle_timeout(self.service.settings(), now);
+                // At once, for it may have another deadline that is due.
+                self.tally(entry.slot);
                 self.settle(entry.slot);
             }
         }
@@ -263,7 +270,7 @@ impl Endpoint {
             Err(SendError::Full(_)) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
-        self.settle(key.slot);
+        self.touch(key.slot);
         sent
     }
 
@@ -276,7 +283,7 @@ impl Endpoint {
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         let holding = self.sessions.get_mut(key.slot)?;
         let message = holding.session.recv(self.service.settings());
-        self.settle(key.slot);
+        self.touch(key.slot);
         message
     }
 
@@ -313,6 +320,7 @@ impl Endpoint {
 
     /// What became ready. Poll until `None` after any other call.
     pub fn poll_event(&mut self) -> Option<Event> {
+        self.settle_touched();
         loop {
             let slot = *self.ready.front()?;
             let key = SessionKey { shard: self.shard, slot };
@@ -368,7 +376,7 @@ impl Endpoint {
                 receiver.transmit_alone(buf)
             }
         };
-        self.settle(key.slot);
+        self.touch(key.slot);
         transmit.map(|transmit| self.counted(transmit))
     }
 
@@ -424,8 +432,32 @@ impl Endpoint {
         let now = self.advance(now);
         if let Some(holding) = self.sessions.get_mut(key.slot) {
             change(&mut holding.session, &self.service, now);
-            self.settle(key.slot);
+            self.touch(key.slot);
         }
+    }
+
+    /// Notes that a session changed. What follows from it is looked at once, however often it changes
+    /// before the events are polled; only what it holds counts at once, for that is a limit.
+    fn touch(&mut self, slot: Slot) {
+        self.tally(slot);
+        if self.touched.last() != Some(&slot) {
+            self.touched.push(slot);
+        }
+    }
+
+    fn tally(&mut self, slot: Slot) {
+        let Some(holding) = self.sessions.get_mut(slot) else { return };
+        let queued = holding.session.queued_bytes();
+        self.stats.queued_bytes += queued;
+        self.stats.queued_bytes -= holding.tallied_bytes;
+        holding.has_freed |= queued < holding.tallied_bytes;
+        holding.tallied_bytes = queued;
+    }
+
+    fn settle_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.drain(..).for_each(|slot| self.settle(slot));
+        self.touched = touched;
     }
 
     /// Follows up on a change of a session: the one place that keeps tables, counts and timers in
@@ -433,11 +465,6 @@ impl Endpoint {
     fn settle(&mut self, slot: Slot) {
         let Some(holding) = self.sessions.get_mut(slot) else { return };
         let session = &holding.session;
-        let queued = session.queued_bytes();
-        self.stats.queued_bytes += queued;
-        self.stats.queued_bytes -= holding.tallied_bytes;
-        let freed = queued < holding.tallied_bytes;
-        holding.tallied_bytes = queued;
         if session.flags != Flags::default() && !holding.is_ready {
             holding.is_ready = true;
             self.ready.push_back(slot);
@@ -446,11 +473,12 @@ impl Endpoint {
             holding.is_opened = true;
             self.stats.session_opened(session.transport);
         }
+        let has_freed = std::mem::take(&mut holding.has_freed);
         if session.is_closed() {
             self.settle_closed(slot);
         }
         self.schedule(slot);
-        if freed && !self.starved.is_empty() {
+        if has_freed && !self.starved.is_empty() {
             self.feed();
         }
     }
