@@ -1,4 +1,9 @@
 //! What a peer can make the server hold, and for how long (DESIGN §5).
+//!
+//! All that can be set is in three places: [`Limits`] here; the delays of the protocol and the
+//! response limit in [`Settings`](crate::Settings); and what a connection may do, in the driver's
+//! `ConnectionConfig` and `Serve`. `SECURITY.md` lists them all with their reasons, and those that
+//! are fixed because the protocol fixes them: the lengths of ids, callbacks and close reasons.
 
 use std::time::Duration;
 

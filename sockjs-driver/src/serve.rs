@@ -85,6 +85,8 @@ impl<L, S> Serve<L, S> {
     /// Ends the server when the future does: it accepts no more, and lets each connection finish
     /// its response. Whatever is left five seconds later is cut off, WebSockets too.
     ///
+    /// Connections have five seconds to end after the signal; those that have not are cut off.
+    ///
     /// The future should drain the sessions by [`SockJs::shutdown`](crate::SockJs::shutdown), since
     /// polling clients need the server for that.
     pub fn with_graceful_shutdown(

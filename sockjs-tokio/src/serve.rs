@@ -30,6 +30,11 @@ pub type Serve<S> = sockjs_driver::Serve<Listener, S>;
 ///         let reason = CloseReason::SERVER_GOING_AWAY;
 ///         drained.shutdown(reason, Duration::from_secs(10)).await;
 ///     })
+///     // Whoever asks twice will not wait.
+///     .with_abort(async {
+///         tokio::signal::ctrl_c().await.ok();
+///         tokio::signal::ctrl_c().await.ok();
+///     })
 ///     .await
 /// # }
 /// ```
