@@ -289,21 +289,24 @@ fn a_topic_so_long_and_no_longer() {
 
 #[test]
 fn a_channel_that_lags_stops_its_client() {
-    let server = Multiplexed::with(|it| it.inbox_bytes(2 * (1 + OVERHEAD_BYTES)));
+    // So long that a session takes no second one out of its queue in advance.
+    let long = |text: &str| text.repeat(16 * 1024);
+    let limit = 2 * (long("1").len() + OVERHEAD_BYTES);
+    let server = Multiplexed::with(|it| it.inbox_bytes(limit));
     let (mut socket, _) = server.connect();
     let mut a = server.subscribe(&mut socket, "a");
     let mut b = server.subscribe(&mut socket, "b");
-    for text in ["msg,a,1", "msg,a,2", "msg,a,3", "msg,b,4"] {
-        socket.send_text(text);
+    for (topic, text) in [("a", "1"), ("a", "2"), ("a", "3"), ("b", "4")] {
+        socket.send_text(&format!("msg,{topic},{}", long(text)));
     }
     // Two wait in the channel's queue, and two in the session's.
-    let waiting = 2 * ("msg,a,1".len() + OVERHEAD_BYTES);
+    let waiting = 2 * ("msg,a,".len() + long("1").len() + OVERHEAD_BYTES);
     eventually("the queue", || server.app.service.stats().queued_bytes == waiting);
     assert!(now(b.channel.recv()).is_none());
     for text in ["1", "2", "3"] {
-        expect_message(&mut a, text);
+        expect_message(&mut a, &long(text));
     }
-    expect_message(&mut b, "4");
+    expect_message(&mut b, &long("4"));
     assert_eq!(server.app.service.stats().queued_bytes, 0);
 }
 
