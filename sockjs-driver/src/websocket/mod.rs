@@ -1,5 +1,5 @@
 //! WebSockets: framing sans I/O, and the pump that moves bytes between it and a stream.
 
-mod codec;
+pub(crate) mod codec;
 mod frame;
 pub(crate) mod pump;

@@ -6,18 +6,16 @@
 
 mod client;
 mod serving;
-mod wire;
-mod world;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sockjs_driver::testing::{Plug, World, connection};
 use sockjs_driver::{
     Builder, ConnectionConfig, OriginPolicy, Runtime, Session, SockJs, serve_connection,
 };
 
 use client::Client;
-use world::World;
 
 const HEARTBEAT: Duration = Duration::from_secs(25);
 const DISCONNECT: Duration = Duration::from_secs(5);
@@ -59,8 +57,8 @@ impl Scene {
     }
 
     /// Serves a new connection and returns its client's end.
-    fn connect(&self) -> wire::Plug {
-        let (socket, plug) = wire::connection();
+    fn connect(&self) -> Plug {
+        let (socket, plug) = connection();
         let runtime = Arc::new(self.world.clone());
         let config = ConnectionConfig::default();
         let connection = serve_connection(socket, None, self.service.clone(), config, runtime);

@@ -13,7 +13,7 @@ use sockjs_driver::{Listener, Runtime, Serve};
 
 use super::{Scene, note};
 use crate::client::Client;
-use crate::wire::{self, Plug, Socket};
+use sockjs_driver::testing::{Plug, Socket, connection};
 
 /// What the listener will say, in order.
 #[derive(Clone, Default)]
@@ -27,7 +27,7 @@ struct Queue {
 
 impl Door {
     fn connect(&self) -> Plug {
-        let (socket, plug) = wire::connection();
+        let (socket, plug) = connection();
         self.put(Ok(socket));
         plug
     }

@@ -1,6 +1,7 @@
 //! A runtime whose time passes only when nothing is left to do.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,11 +9,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::rt::{Sleep, Timer};
-use sockjs_driver::{Runtime, Task};
+use crate::runtime::{Runtime, Task};
 
-/// Clock, timers and tasks of one run. A clone is the same world.
+/// Clock, timers and tasks of one run, on the thread that asks for it. A clone is the same world.
 #[derive(Clone)]
-pub(crate) struct World(Arc<Inner>);
+pub struct World(Arc<Inner>);
 
 struct Inner {
     /// hyper wants instants; these are offsets from here, which nothing reads but as a difference.
@@ -30,20 +31,38 @@ struct State {
     timers: BTreeMap<(Duration, u64), Waker>,
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("now", &self.elapsed()).finish_non_exhaustive()
+    }
+}
+
 impl World {
-    pub(crate) fn new() -> Self {
+    /// A world in which nothing happens yet.
+    pub fn new() -> Self {
         #[expect(clippy::disallowed_methods)]
         let start = Instant::now();
         Self(Arc::new(Inner { start, state: Mutex::default() }))
     }
 
+    /// The tasks that have not ended.
+    pub fn task_count(&self) -> usize {
+        self.state().tasks.len()
+    }
+
     /// The time since the beginning.
-    pub(crate) fn elapsed(&self) -> Duration {
+    pub fn elapsed(&self) -> Duration {
         self.state().now
     }
 
     /// Runs all tasks until each waits.
-    pub(crate) fn settle(&self) {
+    pub fn settle(&self) {
         loop {
             let mut state = self.state();
             let Some(id) = state.ready.pop_front() else { break };
@@ -58,7 +77,7 @@ impl World {
 
     /// Lets the time come to the next timer's, and wakes whom it is for. False if it is `until`
     /// before any timer's time has come.
-    pub(crate) fn jump(&self, until: Duration) -> bool {
+    pub fn jump(&self, until: Duration) -> bool {
         let mut state = self.state();
         let Some(timer) = state.timers.first_entry().filter(|timer| timer.key().0 <= until) else {
             state.now = until;
@@ -69,6 +88,14 @@ impl World {
         drop(state);
         waker.wake();
         true
+    }
+
+    /// Lets all that is to happen happen until a time.
+    pub fn run_until(&self, until: Duration) {
+        self.settle();
+        while self.jump(until) {
+            self.settle();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
