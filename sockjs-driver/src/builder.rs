@@ -22,7 +22,8 @@ use crate::sockjs::SockJs;
 pub struct Builder<R> {
     settings: Settings,
     authorize: Option<Authorize>,
-    shards: usize,
+    /// As many as the machine has processors, if nothing is said.
+    shards: Option<usize>,
     runtime: Arc<dyn Runtime>,
     kind: PhantomData<fn() -> R>,
 }
@@ -45,7 +46,7 @@ impl<R: Runtime> Builder<R> {
         Self {
             settings: Settings::new(prefix),
             authorize: None,
-            shards: std::thread::available_parallelism().map_or(1, usize::from),
+            shards: None,
             runtime: Arc::new(runtime),
             kind: PhantomData,
         }
@@ -158,7 +159,7 @@ impl<R: Runtime> Builder<R> {
     /// Into how many parts the sessions are divided, each behind a lock of its own. Limits over
     /// all sessions are divided with them. As many as the machine has processors.
     pub fn shards(mut self, count: usize) -> Self {
-        self.shards = count;
+        self.shards = Some(count);
         self
     }
 
@@ -213,6 +214,9 @@ impl<R: Runtime> Builder<R> {
         let service = Service::new(self.settings)?;
         let handler = Box::new(move |session| Box::pin(handler(session)) as crate::runtime::Task);
         let app = App::new(self.runtime, handler, self.authorize);
-        Ok(SockJs::new(Hub::new(service, app, self.shards)?))
+        let shards = self
+            .shards
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        Ok(SockJs::new(Hub::new(service, app, shards)?))
     }
 }

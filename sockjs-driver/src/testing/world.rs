@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use hyper::rt::{Sleep, Timer};
 use crate::runtime::{Runtime, Task};
+use hyper::rt::{Sleep, Timer};
 
 /// Clock, timers and tasks of one run, on the thread that asks for it. A clone is the same world.
 #[derive(Clone)]

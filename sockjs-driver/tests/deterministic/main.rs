@@ -1,6 +1,5 @@
 //! The whole driver on a runtime without a thread, a socket or a clock: what passes here reads time
-//! and waits only through [`Runtime`](sockjs_driver::Runtime). The modules are also the shortest
-//! runtime there is: see `docs/your-own-runtime.md`.
+//! and waits only through [`Runtime`](sockjs_driver::Runtime).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 

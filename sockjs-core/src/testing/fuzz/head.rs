@@ -134,7 +134,9 @@ fn is_admissible(service: &Service, head: &Parts) -> bool {
     let origin = head.headers.get(ORIGIN).map(|origin| origin.as_bytes().to_ascii_lowercase());
     match (&service.settings().origins, origin) {
         (OriginPolicy::Any, _) | (_, None) => true,
-        (OriginPolicy::AllowList(_), Some(origin)) if origin.starts_with(ALLOWED.as_bytes()) => true,
+        (OriginPolicy::AllowList(_), Some(origin)) if origin.starts_with(ALLOWED.as_bytes()) => {
+            true
+        }
         _ => names_host,
     }
 }

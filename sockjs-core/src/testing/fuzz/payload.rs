@@ -45,9 +45,8 @@ fn websocket_text(text: &str, array: Option<&[String]>) {
         "" => Ok(&[][..]),
         _ => array.or(element.as_deref()).ok_or(refusal),
     };
-    let read = |transport, batch: &mut Vec<Message>| {
-        payload::read_websocket_text(transport, text, batch)
-    };
+    let read =
+        |transport, batch: &mut Vec<Message>| payload::read_websocket_text(transport, text, batch);
     expect(expected, |batch| read(Transport::Websocket, batch));
     expect(Ok(&[text.to_owned()]), |batch| read(Transport::RawWebsocket, batch));
 }

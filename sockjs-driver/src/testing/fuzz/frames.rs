@@ -166,12 +166,7 @@ impl<'w> Reader<'w> {
         Some(taken)
     }
 
-    fn data(
-        &mut self,
-        is_final: bool,
-        opcode: u8,
-        payload: Vec<u8>,
-    ) -> Result<Option<Event>, u16> {
+    fn data(&mut self, is_final: bool, opcode: u8, payload: Vec<u8>) -> Result<Option<Event>, u16> {
         let (opcode, mut message) = self.message.take().unwrap_or((opcode, Vec::new()));
         message.extend(payload);
         if opcode == 1

@@ -29,8 +29,9 @@ const RECEIVING: [&str; 8] = [
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// The bytes of one connection: however they are cut, the same is answered, and in the end
-/// nothing is left.
+/// The bytes of one connection: however they are cut, the same is answered, and in the end nothing
+/// is left. Only where a request's body comes after the answer that had no need of it, the
+/// connection may close behind that.
 ///
 /// # Panics
 /// If it is not so.
@@ -38,15 +39,26 @@ pub fn requests(data: &[u8]) {
     // A head that comes in pieces is not looked at before its end, so that it must have one.
     let data = [data, b"\r\n\r\n"].concat();
     let whole = answer(&data, data.len());
-    for piece_bytes in [1, 2, 7, 64] {
-        assert_eq!(answer(&data, piece_bytes), whole, "in pieces of {piece_bytes}");
+    for piece_bytes in [1, 7] {
+        let pieces = answer(&data, piece_bytes);
+        let is_cut_short = pieces.is_ended && whole.lines.starts_with(&pieces.lines);
+        assert!(
+            is_cut_short || pieces == whole,
+            "{pieces:?} in pieces of {piece_bytes}, {whole:?}"
+        );
     }
 }
 
-/// What a server answers to bytes that come in pieces, and whether it closes the connection. Left
-/// out is what is not the same each time: dates, entropy, and how a WebSocket's messages are
-/// gathered into frames.
-fn answer(data: &[u8], piece_bytes: usize) -> (Vec<String>, bool) {
+/// What a client has in the end. Left out is what is not the same each time: dates, entropy, and how
+/// a WebSocket's messages are gathered into frames.
+#[derive(Debug, PartialEq)]
+struct Answer {
+    lines: Vec<String>,
+    /// The server has closed the connection.
+    is_ended: bool,
+}
+
+fn answer(data: &[u8], piece_bytes: usize) -> Answer {
     let scene = Scene::new();
     let plug = scene.connect();
     for piece in data.chunks(piece_bytes) {
@@ -66,7 +78,7 @@ fn answer(data: &[u8], piece_bytes: usize) -> (Vec<String>, bool) {
     let is_ended = plug.is_ended() && !is_upgraded;
     drop(plug);
     scene.end();
-    (lines, is_ended)
+    Answer { lines, is_ended }
 }
 
 /// What several clients do, step by step, with time in between. Sessions end with an account that
