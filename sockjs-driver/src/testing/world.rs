@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::runtime::{Runtime, Task};
 use hyper::rt::{Sleep, Timer};
+
+use crate::runtime::{Runtime, Task};
 
 /// Clock, timers and tasks of one run, on the thread that asks for it. A clone is the same world.
 #[derive(Clone)]
