@@ -99,10 +99,19 @@ struct Reader<'w> {
     message: Option<(u8, Vec<u8>)>,
 }
 
+/// What stands before a frame's payload.
+struct Header<'w> {
+    /// FIN and opcode.
+    first: u8,
+    mask: &'w [u8],
+    /// Of the payload.
+    length: u64,
+}
+
 impl<'w> Reader<'w> {
     /// Takes a frame; false if none can follow. An error is the code to close with.
     fn next(&mut self, outcome: &mut Outcome) -> Result<bool, u16> {
-        let Some((first, mask, length)) = self.header()? else { return Ok(false) };
+        let Some(Header { first, mask, length }) = self.header()? else { return Ok(false) };
         let Some(masked) = usize::try_from(length).ok().and_then(|length| self.take(length)) else {
             return Ok(false);
         };
@@ -125,8 +134,7 @@ impl<'w> Reader<'w> {
         Ok(true)
     }
 
-    /// The first byte, the mask, and the length of the payload.
-    fn header(&mut self) -> Result<Option<(u8, &'w [u8], u64)>, u16> {
+    fn header(&mut self) -> Result<Option<Header<'w>>, u16> {
         let Some(&[first, second]) = self.rest.get(..2) else { return Ok(None) };
         let (is_final, opcode) = (first & 0x80 != 0, first & 0x0f);
         if first & 0x70 != 0 || second & 0x80 == 0 {
@@ -157,7 +165,7 @@ impl<'w> Reader<'w> {
         }
         let Some(mask) = self.rest.get(2 + wide..6 + wide) else { return Ok(None) };
         self.rest = &self.rest[6 + wide..];
-        Ok(Some((first, mask, length)))
+        Ok(Some(Header { first, mask, length }))
     }
 
     fn take(&mut self, length: usize) -> Option<&'w [u8]> {
