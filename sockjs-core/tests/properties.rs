@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use sockjs_core::Cause;
-use sockjs_core::testing::{Op, World, run, run_twice};
+use sockjs_core::testing::{Op, Sim, World, run, run_twice, secs};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -98,4 +98,31 @@ fn random_operations_reach_every_corner() {
         let corner = corner.replace('"', "\\\"");
         assert!(seen.contains(&corner), "{corner}");
     }
+}
+
+/// The end of a session frees its part of the total before the application is told.
+#[test]
+fn a_batch_may_take_the_place_of_a_session_whose_end_is_not_told_yet() {
+    let mut sim = Sim::tight(World { writes: false, tombstones: false, total_bytes: 700 });
+    sim.receive("slow", "/000/slow/xhr_streaming");
+    sim.receive("quick", "/000/quick/xhr_streaming");
+    sim.all_written("quick");
+    sim.send(1, "x").unwrap();
+    sim.sleep(secs(20));
+    let text = "x".repeat(800);
+    sim.post("post", "/000/quick/xhr_send", &format!("[\"{text}\"]"));
+    assert_eq!(sim.recv_text(2), Some(text));
+}
+
+/// As the driver does.
+#[test]
+fn a_websocket_is_closed_when_more_waits_than_a_batch_may_be() {
+    let mut sim = Sim::tight(World { writes: true, tombstones: false, total_bytes: 100_000 });
+    sim.receive("socket", "/000/id/websocket");
+    let json = format!("[\"{}\"]", "x".repeat(200));
+    for _ in 0..8 {
+        sim.message("socket", json.clone());
+    }
+    assert!(!sim.waits("socket"));
+    assert!(sim.take_transcript().concat().contains("closed ProtocolError 1009"));
 }

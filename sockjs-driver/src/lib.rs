@@ -53,6 +53,8 @@ mod services;
 mod session;
 mod shard;
 mod sockjs;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod upload;
 mod waiting;
 mod websocket;

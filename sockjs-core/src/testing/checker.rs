@@ -228,6 +228,7 @@ impl Checker {
         key: SessionKey,
         message: &Message,
         sent: &Result<(), SendError>,
+        queued_bytes: usize,
     ) -> Verdict {
         let limit = self.settings.limits.outbox_bytes;
         let session = self.sessions.entry(key).or_default();
@@ -239,7 +240,7 @@ impl Checker {
                 session.outbox_bytes += cost(message);
                 let (bytes, count) = (session.outbox_bytes, session.outbox.len());
                 ensure!(bytes <= limit || count == 1, 7, "{bytes} bytes wait for a receiver");
-                self.hold(cost(message))
+                self.hold(cost(message), queued_bytes)
             }
             Err(error) => {
                 let back = error.clone().into_message();
@@ -258,6 +259,7 @@ impl Checker {
         key: SessionKey,
         batch: Vec<Message>,
         dropped: u64,
+        queued_bytes: usize,
     ) -> Verdict {
         if dropped > 0 {
             let count = batch.len() as u64;
@@ -271,17 +273,21 @@ impl Checker {
         ensure!(fits || batch.is_empty(), 7, "{bytes} bytes more wait for the application");
         session.inbox.extend(batch);
         session.inbox_bytes += bytes;
-        self.hold(bytes)
+        self.hold(bytes, queued_bytes)
     }
 
-    /// Messages were taken into some queue.
-    fn hold(&mut self, bytes: usize) -> Verdict {
-        if self.total_bytes == 0 {
+    /// Messages were taken into some queue, and so much is queued now by the endpoint's own count:
+    /// ours has what is left of sessions whose end was not told yet, until the next [`check`].
+    ///
+    /// [`check`]: Self::check
+    fn hold(&mut self, bytes: usize, queued_bytes: usize) -> Verdict {
+        if queued_bytes == bytes {
             self.allowed_bytes = self.allowed_bytes.max(bytes);
         }
         self.total_bytes += bytes;
-        let (total, allowed) = (self.total_bytes, self.allowed_bytes);
-        ensure!(bytes == 0 || total <= allowed, 7, "{total} bytes are held, over {allowed}");
+        let allowed = self.allowed_bytes;
+        let fits = bytes == 0 || queued_bytes <= allowed;
+        ensure!(fits, 7, "{queued_bytes} bytes are held, over {allowed}");
         Ok(())
     }
 

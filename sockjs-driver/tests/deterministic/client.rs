@@ -1,6 +1,6 @@
 //! Clients that answer at once and write down what they get.
 
-use crate::wire::Plug;
+use sockjs_driver::testing::Plug;
 
 pub(crate) const WEBSOCKET: &[u8] = b"GET /echo/000/socket/websocket HTTP/1.1\r\n\
     Host: server\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

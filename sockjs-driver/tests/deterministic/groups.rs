@@ -10,7 +10,7 @@ use sockjs_driver::{
 };
 
 use super::DISCONNECT;
-use super::world::World;
+use sockjs_driver::testing::World;
 
 /// A service whose sessions join a group, and their handles, as an application may keep them.
 struct Scene {

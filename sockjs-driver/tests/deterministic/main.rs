@@ -1,6 +1,5 @@
 //! The whole driver on a runtime without a thread, a socket or a clock: what passes here reads time
-//! and waits only through [`Runtime`](sockjs_driver::Runtime). The modules are also the shortest
-//! runtime there is: see `docs/your-own-runtime.md`.
+//! and waits only through [`Runtime`](sockjs_driver::Runtime).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -9,18 +8,16 @@ mod groups;
 mod liveness;
 mod serving;
 mod slow;
-mod wire;
-mod world;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sockjs_driver::testing::{Plug, World, connection};
 use sockjs_driver::{
     Builder, ConnectionConfig, OriginPolicy, Runtime, Session, SockJs, serve_connection,
 };
 
 use client::Client;
-use world::World;
 
 const HEARTBEAT: Duration = Duration::from_secs(25);
 const DISCONNECT: Duration = Duration::from_secs(5);
@@ -72,8 +69,8 @@ impl Scene {
     }
 
     /// Serves a new connection and returns its client's end.
-    fn connect(&self) -> wire::Plug {
-        let (socket, plug) = wire::connection();
+    fn connect(&self) -> Plug {
+        let (socket, plug) = connection();
         let runtime = Arc::new(self.world.clone());
         let config = ConnectionConfig::default();
         let connection = serve_connection(socket, None, self.service.clone(), config, runtime);

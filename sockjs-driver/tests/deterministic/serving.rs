@@ -13,8 +13,7 @@ use sockjs_driver::{Listener, Runtime, Serve, SockJs};
 
 use super::{Scene, note};
 use crate::client::Client;
-use crate::wire::{self, Plug, Socket};
-use crate::world::World;
+use sockjs_driver::testing::{Plug, Socket, World, connection};
 
 /// What the listener will say, in order.
 #[derive(Clone, Default)]
@@ -32,7 +31,7 @@ impl Door {
     }
 
     fn connect_from(&self, peer: Option<SocketAddr>) -> Plug {
-        let (socket, plug) = wire::connection();
+        let (socket, plug) = connection();
         self.put(Ok((socket, peer)));
         plug
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use sockjs_driver::testing::Plug;
 use sockjs_driver::{Builder, CloseReason, OriginPolicy, Session, SockJs};
 
 use super::{HEARTBEAT, Scene, note};
 use crate::client::WEBSOCKET;
-use crate::wire::Plug;
 
 /// What the client's end holds unread.
 const ROOM: usize = 16 * 1024;

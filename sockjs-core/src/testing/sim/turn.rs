@@ -28,7 +28,8 @@ impl Sim {
         self.turn();
         let (key, message) = (self.key(session), message.into());
         let sent = self.endpoint.send(key, message.clone());
-        let verdict = self.model.sent(key, &message, &sent);
+        let queued_bytes = self.endpoint.stats().queued_bytes;
+        let verdict = self.model.sent(key, &message, &sent, queued_bytes);
         self.verify(verdict);
         self.drain();
         sent
@@ -287,8 +288,8 @@ impl Sim {
 
     #[track_caller]
     fn resume(&mut self, key: SessionKey) {
-        if let Some(batch) = self.unread.remove(&key) {
-            self.read(key, batch);
+        if let Some((name, batch)) = self.unread.remove(&key) {
+            self.read(&name, key, batch);
         }
         for waiting in std::mem::take(&mut self.waiting) {
             let client = waiting.name.clone();
