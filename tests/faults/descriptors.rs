@@ -20,7 +20,7 @@ fn accepting_rests_and_recovers() {
     let mut before = subject.server().websocket_session("/echo");
     // Those that are not accepted wait in the backlog.
     let sockets: Vec<_> = (0..2 * LIMIT).map(|_| subject.socket()).collect();
-    eventually("all descriptors are used", || subject.usage().descriptors == LIMIT);
+    eventually("all descriptors are used", || subject.usage().descriptors >= LIMIT);
 
     let (start, busy) = (Instant::now(), subject.usage().processor);
     std::thread::sleep(WATCHED);

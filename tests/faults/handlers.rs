@@ -1,11 +1,9 @@
 //! Handlers that panic, block their thread, or are dropped.
 
-use std::thread::available_parallelism;
-
 use sockjs_core::Cause;
 use sockjs_tests::client::{Transport, WebSocket, frame_of};
 
-use crate::faults::support::{Subject, eventually};
+use crate::faults::support::{Subject, eventually, processors};
 
 /// A session whose handler was told to do this.
 fn told(subject: &Subject, misdeed: &str) -> WebSocket {
@@ -37,7 +35,7 @@ fn panics_end_their_sessions_only() {
 #[test]
 fn a_blocked_thread_holds_up_its_session_only() {
     // Both runtimes have a thread for each processor; with one there is nobody else to go on.
-    let threads = available_parallelism().map_or(1, usize::from);
+    let threads = processors();
     if threads == 1 {
         return;
     }

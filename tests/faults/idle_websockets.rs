@@ -18,7 +18,10 @@ fn ten_thousand_are_held_reached_and_left() {
     let sockets: Vec<_> = timed("10,000 WebSockets open", || {
         let open = |_| {
             let socket = subject.socket();
-            shake_hands(&socket, &Session::new(subject.address(), "/broadcast").target("websocket"));
+            shake_hands(
+                &socket,
+                &Session::new(subject.address(), "/broadcast").target("websocket"),
+            );
             assert_eq!(read_exact(&socket, 3), b"\x81\x01o");
             socket
         };

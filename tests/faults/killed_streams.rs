@@ -19,12 +19,15 @@ const HELD_BYTES: usize = 16 << 10;
 fn stuck(subject: &Subject, number: usize) -> TcpStream {
     let stream = subject.tight_socket();
     let session = Session::new(subject.address(), "/flood");
-    request(&stream, &match number % 4 {
-        0 => Request::post(session.target(&format!("xhr_streaming?{FLOOD}"))),
-        1 => Request::get(session.target(&format!("eventsource?{FLOOD}"))),
-        2 => Request::get(session.target(&format!("htmlfile?c={CALLBACK}&{FLOOD}"))),
-        _ => WebSocket::request(session.target(&format!("websocket?{FLOOD}"))),
-    });
+    request(
+        &stream,
+        &match number % 4 {
+            0 => Request::post(session.target(&format!("xhr_streaming?{FLOOD}"))),
+            1 => Request::get(session.target(&format!("eventsource?{FLOOD}"))),
+            2 => Request::get(session.target(&format!("htmlfile?c={CALLBACK}&{FLOOD}"))),
+            _ => WebSocket::request(session.target(&format!("websocket?{FLOOD}"))),
+        },
+    );
     read_exact(&stream, 4_000 + number % 1_000);
     stream
 }

@@ -1,12 +1,13 @@
 //! Clients that never read: they fill their own budget and nothing else.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
 use sockjs_core::Cause;
-use sockjs_tests::client::{Request, Session, WebSocket};
+use sockjs_tests::client::{Frame, Opcode, Request, Session, WebSocket};
 
-use crate::faults::support::{Subject, eventually, kib, request, timed};
+use crate::faults::support::{Subject, eventually, kib, request, shake_hands, timed};
 
 /// 200 MiB, in messages.
 const OFFERED: &str = "count=3200&bytes=65536";
@@ -50,12 +51,40 @@ fn two_hundred_mib_for_each() {
     });
     let (peak, resident) = (subject.peak_growth_bytes(), subject.resident_growth_bytes());
     let budget = 6 * SESSION_BUDGET_BYTES;
-    eprintln!("the heap grew by {} of {}, resident {} KiB", kib(peak), kib(budget), resident / 1024);
+    eprintln!(
+        "the heap grew by {} of {}, resident {} KiB",
+        kib(peak),
+        kib(budget),
+        resident / 1024
+    );
     assert!(peak <= budget, "the heap grew by {peak} bytes, the budget is {budget}");
     assert!(resident <= budget as u64 + ALLOCATOR_BYTES, "the process grew by {resident} bytes");
     let account = subject.expect_recovered();
     assert_eq!(account.ended_by(Cause::SlowConsumer), 4, "{:?}", account.causes);
     assert_eq!(account.ended_by(Cause::Expired) - before.ended_by(Cause::Expired), 2);
+}
+
+/// Answers to pings are no frames of a session, so no session is found to be stalled.
+#[test]
+fn pings_without_end() {
+    let subject = Subject::start(|settings| {
+        settings.send_buffer_bytes = Some(16 << 10);
+        settings.write_stall = Duration::from_secs(1);
+    });
+    let mut stream = subject.tight_socket();
+    shake_hands(&stream, &Session::new(subject.address(), "/echo").target("websocket"));
+    let pings = Frame::new(Opcode::PING, [b'x'; 125]).to_bytes().repeat(100);
+    let poured = timed("pings", || {
+        let mut poured = 0;
+        while poured < 1 << 30 && stream.write_all(&pings).is_ok() {
+            poured += pings.len();
+        }
+        poured
+    });
+    let peak = subject.peak_growth_bytes();
+    eprintln!("{} of pings were taken, the heap grew by {}", kib(poured), kib(peak));
+    assert!(peak < MIB, "the heap grew by {peak} bytes");
+    subject.expect_recovered();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Openings by the hundred thousand, from one address.
+//! Openings by the hundred thousand, and connections, from one address.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,10 @@ use crate::faults::support::{Subject, eventually, kib, reset, timed};
 
 const OPENINGS: usize = 100_000;
 
-/// Connections that carry them.
+/// Connections that are opened and reset.
+const RESETS: usize = 20_000;
+
+/// Clients at a time.
 const CONNECTIONS: usize = 8;
 
 /// Requests on their way on each.
@@ -111,14 +114,13 @@ fn a_hundred_thousand_sessions() {
 }
 
 #[test]
-fn a_hundred_thousand_connections() {
+fn twenty_thousand_connections() {
     let subject = Subject::start(|_| ());
-    let before = subject.account().connections;
-    timed("100,000 connections", || {
+    timed("20,000 connections", || {
         std::thread::scope(|scope| {
             for _ in 0..CONNECTIONS {
                 scope.spawn(|| {
-                    for number in 0..OPENINGS / CONNECTIONS {
+                    for number in 0..RESETS / CONNECTIONS {
                         let mut stream = subject.socket();
                         // A third says nothing, a third a part, a third all of an opening.
                         let session = Session::new(subject.address(), "/echo");
@@ -133,6 +135,5 @@ fn a_hundred_thousand_connections() {
     });
     let peak = subject.peak_growth_bytes();
     eprintln!("the heap grew by {}", kib(peak));
-    assert_eq!(before, 0);
     subject.expect_recovered();
 }

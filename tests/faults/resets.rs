@@ -15,10 +15,13 @@ fn answered_poll(subject: &Subject, transport: Transport, name: &str) -> TcpStre
     let opening = Request::post(session.target(&format!("xhr?name={name}")));
     session.exchange(&opening).expect_status(200).expect_body("o\n");
     let stream = subject.socket();
-    request(&stream, &match transport {
-        Transport::Jsonp => Request::get(session.target(&format!("jsonp?c={CALLBACK}"))),
-        _ => Request::post(session.target("xhr")),
-    });
+    request(
+        &stream,
+        &match transport {
+            Transport::Jsonp => Request::get(session.target(&format!("jsonp?c={CALLBACK}"))),
+            _ => Request::post(session.target("xhr")),
+        },
+    );
     session.send(&[MESSAGE]);
     stream
 }

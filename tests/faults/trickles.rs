@@ -169,10 +169,13 @@ fn readers() {
         let stream = subject.tight_socket();
         let session = Session::new(subject.address(), "/flood");
         let target = |name| session.target(&format!("{name}?count=10000&bytes=8000"));
-        request(&stream, &match number % 2 {
-            0 => Request::post(target("xhr_streaming")),
-            _ => WebSocket::request(target("websocket")),
-        });
+        request(
+            &stream,
+            &match number % 2 {
+                0 => Request::post(target("xhr_streaming")),
+                _ => WebSocket::request(target("websocket")),
+            },
+        );
         reader(stream)
     };
     let clients: Vec<_> = (0..CLIENTS).map(client).collect();

@@ -6,6 +6,7 @@ pub mod options;
 pub mod server;
 pub mod services;
 pub mod simulation;
+pub mod soak;
 pub mod watched;
 
 #[cfg(doctest)]

@@ -12,8 +12,5 @@ static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 fn main() -> ExitCode {
     let settings = std::env::args().nth(1).unwrap_or_default();
-    watched::main(&settings, || Heap {
-        bytes: HEAP.allocated(),
-        peak_bytes: HEAP.max_allocated(),
-    })
+    watched::main(&settings, || Heap { bytes: HEAP.allocated(), peak_bytes: HEAP.max_allocated() })
 }

@@ -90,7 +90,9 @@ impl Record {
             accepted: report.accepted,
             written: report.written,
             confirmed: report.confirmed,
-            uncertain: report.accepted.saturating_sub(report.confirmed + report.unsent.len() as u64),
+            uncertain: report
+                .accepted
+                .saturating_sub(report.confirmed + report.unsent.len() as u64),
             unsent: report.unsent.len() as u64,
         }
     }

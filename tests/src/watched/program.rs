@@ -25,13 +25,16 @@ const BACKLOG: i32 = 4096;
 /// Runs a watched server whose settings are the argument, as [`Watched`](super::Watched) writes
 /// them. `heap` tells what the process has allocated.
 pub fn main(settings: &str, heap: fn() -> Heap) -> ExitCode {
-    let ran = serde_json::from_str::<Settings>(settings).map_err(io::Error::from).and_then(
-        |settings| match settings.runtime.as_str() {
-            "tokio" => run_on_tokio(&settings, heap),
-            "async-std" => async_std::task::block_on(run_on_async_std(&settings, heap)),
-            other => Err(io::Error::other(format!("no such runtime: {other}"))),
-        },
-    );
+    // Without a backtrace, for which the process would keep its own symbols on the heap.
+    std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
+    let ran =
+        serde_json::from_str::<Settings>(settings).map_err(io::Error::from).and_then(|settings| {
+            match settings.runtime.as_str() {
+                "tokio" => run_on_tokio(&settings, heap),
+                "async-std" => async_std::task::block_on(run_on_async_std(&settings, heap)),
+                other => Err(io::Error::other(format!("no such runtime: {other}"))),
+            }
+        });
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
