@@ -177,7 +177,7 @@ impl Hub {
                             Some(connection) => connection.open(upgraded),
                             None => Stream::from(upgraded),
                         };
-                        pump::run(stream, guard, &limits).await;
+                        pump::run(stream, guard, limits.message_bytes).await;
                     }
                 }));
                 head.map(|()| Body::default())

@@ -1,5 +1,5 @@
-//! The deadlines of a connection, before and after an upgrade. They move with nearly every request,
-//! so the timer is touched only for an earlier one: a sleep that ends too soon is set again.
+//! The deadlines of a connection. They move with nearly every request, so the timer is touched
+//! only for an earlier one: a sleep that ends too soon is set again.
 
 use std::{
     pin::Pin,
@@ -11,22 +11,22 @@ use std::{
 use hyper::rt::{Sleep, Timer};
 
 /// One sleep for all deadlines of a connection.
-pub(crate) struct Clock {
+pub(super) struct Clock {
     timer: Arc<dyn Timer + Send + Sync>,
     sleep: Option<(Pin<Box<dyn Sleep>>, Instant)>,
 }
 
 impl Clock {
-    pub(crate) fn new(timer: Arc<dyn Timer + Send + Sync>) -> Self {
+    pub(super) fn new(timer: Arc<dyn Timer + Send + Sync>) -> Self {
         Self { timer, sleep: None }
     }
 
-    pub(crate) fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.timer.now()
     }
 
     /// Ready once the deadline has passed. Poll again after every change of the deadline.
-    pub(crate) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let (sleep, until) =
             self.sleep.get_or_insert_with(|| (self.timer.sleep_until(deadline), deadline));
         if *until > deadline {
@@ -47,20 +47,20 @@ impl Clock {
 }
 
 /// How long a wait without progress may last.
-pub(crate) struct Patience {
+pub(super) struct Patience {
     limit: Duration,
     /// The progress at which the wait was seen, and its end.
     wait: Option<(u64, Instant)>,
 }
 
 impl Patience {
-    pub(crate) const fn new(limit: Duration) -> Self {
+    pub(super) const fn new(limit: Duration) -> Self {
         Self { limit, wait: None }
     }
 
     /// The wait's deadline, new if there was none or if progress was made since. A limit beyond
     /// what an instant can hold is no limit.
-    pub(crate) fn check(&mut self, waits: bool, progress: u64, clock: &Clock) -> Option<Instant> {
+    pub(super) fn check(&mut self, waits: bool, progress: u64, clock: &Clock) -> Option<Instant> {
         match self.wait {
             _ if !waits => self.wait = None,
             Some((seen, _)) if seen == progress => {}
@@ -72,7 +72,7 @@ impl Patience {
         self.wait.map(|(_, deadline)| deadline)
     }
 
-    pub(crate) fn is_over(&self, clock: &Clock) -> bool {
+    pub(super) fn is_over(&self, clock: &Clock) -> bool {
         self.wait.is_some_and(|(_, deadline)| deadline <= clock.now())
     }
 }

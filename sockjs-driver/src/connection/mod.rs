@@ -32,7 +32,6 @@ use std::{
 };
 
 pub(crate) use self::{
-    clock::{Clock, Patience},
     fifo::Ledger,
     serve::{Connection, serve_connection},
     shared::{ConnectionHandle, Parked},

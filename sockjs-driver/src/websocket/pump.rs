@@ -12,13 +12,11 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBuf, Sleep, Write};
 use sockjs_core::wire::payload;
-use sockjs_core::{
-    ChunkId, CloseReason, FrameKind, Gone, Limits, Message, Refused, SessionKey, Transport,
-};
+use sockjs_core::{ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Transport};
 
 use super::codec::{Codec, Incoming};
 use super::frame::{self, Opcode};
-use crate::connection::{Clock, Patience, Stream};
+use crate::connection::Stream;
 use crate::guard::Guard;
 use crate::shard::Turn;
 
@@ -34,15 +32,17 @@ const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Carries a session over a WebSocket until either ends.
-pub(crate) fn run(io: Stream, guard: Guard, limits: &Limits) -> impl Future<Output = ()> + Send {
-    let stall = limits.write_stall.saturating_add(CLOSE_TIMEOUT);
-    let clock = Clock::new(guard.shard().app.runtime.clone());
+pub(crate) fn run(
+    io: Stream,
+    guard: Guard,
+    max_message_bytes: usize,
+) -> impl Future<Output = ()> + Send {
     Pump {
         key: guard.session(),
         transport: guard.transport().unwrap_or(Transport::Websocket),
         io,
         guard,
-        codec: Codec::new(limits.message_bytes),
+        codec: Codec::new(max_message_bytes),
         input: BytesMut::new(),
         output: BytesMut::new(),
         batch: Vec::new(),
@@ -54,9 +54,6 @@ pub(crate) fn run(io: Stream, guard: Guard, limits: &Limits) -> impl Future<Outp
         is_excessive: false,
         phase: Phase::Open,
         deadline: None,
-        clock,
-        writing: Patience::new(stall),
-        write_count: 0,
     }
 }
 
@@ -84,12 +81,6 @@ struct Pump {
     phase: Phase,
     /// When the closing handshake is given up.
     deadline: Option<Pin<Box<dyn Sleep>>>,
-    clock: Clock,
-    /// For a peer that does not read. The endpoint cuts its session first; but what stalls may be
-    /// no frame of a session, and then nobody else would know.
-    writing: Patience,
-    /// Writes so far.
-    write_count: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,7 +101,7 @@ impl Future for Pump {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = self.get_mut();
         match pump.rounds(cx) {
-            Ok(()) if !pump.is_overdue(cx) && !pump.is_stalled(cx) => Poll::Pending,
+            Ok(()) if !pump.is_overdue(cx) => Poll::Pending,
             _ => Poll::Ready(()),
         }
     }
@@ -318,7 +309,6 @@ impl Pump {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.output.advance(written);
-            self.write_count = self.write_count.wrapping_add(1);
         }
         Pin::new(&mut self.io).poll_flush(cx)
     }
@@ -326,13 +316,6 @@ impl Pump {
     /// Whether the closing handshake took too long.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
-    }
-
-    /// Whether the peer has not read for too long.
-    fn is_stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        let is_blocked = !self.output.is_empty();
-        let deadline = self.writing.check(is_blocked, self.write_count, &self.clock);
-        deadline.is_some_and(|deadline| self.clock.poll_until(deadline, cx).is_ready())
     }
 
     /// A WebSocket that once carried a lot shall not hold it while idle.
