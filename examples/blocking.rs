@@ -186,9 +186,12 @@ impl Hub {
         if let Err(error) = reply.read(body, &mut batch) {
             return reply.broken(error);
         }
+        let since = now();
         loop {
             let (taken, seen) = self.turn(|state| {
-                (state.endpoint.handle_messages(key, &mut batch, state.now), state.changes)
+                let endpoint = &mut state.endpoint;
+                let taken = endpoint.handle_messages_since(key, &mut batch, since, state.now);
+                (taken, state.changes)
             });
             match taken {
                 Ok(()) => return reply.accepted(),

@@ -68,8 +68,8 @@ impl Session {
         }
     }
 
-    /// Gives the client another pong deadline.
-    fn await_pong(&mut self, now: Timestamp) {
+    /// The client has a pong deadline from now on again.
+    pub(crate) fn await_pong(&mut self, now: Timestamp) {
         if let Link::Attached(Attached { ping: Ping::Sent { at, .. }, .. }) = &mut self.link {
             *at = now;
         }
@@ -114,8 +114,7 @@ impl Session {
 
 impl Attached {
     fn heartbeat(&self, settings: &Settings) -> Option<(Timestamp, Due)> {
-        // On the raw path the ping is all there is.
-        if self.heartbeat_due || self.transport == Transport::RawWebsocket {
+        if self.heartbeat_due {
             return None;
         }
         let mut delay = settings.heartbeat_delay;

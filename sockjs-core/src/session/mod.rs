@@ -124,7 +124,7 @@ struct Waits {
 /// Messages of the client that wait outside.
 #[derive(Debug)]
 struct Batch {
-    /// Since when a send request waits. A WebSocket is simply not read meanwhile; only send
+    /// Since when the first of the send requests waits. A WebSocket is simply not read meanwhile; only send
     /// requests run out of patience.
     since: Option<Timestamp>,
     /// It was told to try again; until it does, or its patience ends, `since` stands.
@@ -247,6 +247,9 @@ impl Session {
                 let reason = reason.unwrap_or(CloseReason::new(1005, ""));
                 self.abort(Cause::ClientGone, reason, settings, now);
             }
+            Gone::Stalled => {
+                self.abort(Cause::SlowConsumer, CloseReason::SLOW_CONSUMER, settings, now);
+            }
             Gone::Violation(reason) => {
                 self.abort(Cause::ProtocolError, reason, settings, now);
             }
@@ -322,14 +325,14 @@ impl Session {
     }
 
     /// The client sent messages: all are taken or none. `fits` says whether the total of all
-    /// sessions has room for their `cost`.
+    /// sessions has room for their `cost`. They were first tried at `since`.
     pub(crate) fn deliver(
         &mut self,
         batch: &mut Vec<Message>,
         cost: usize,
         fits: bool,
         settings: &Settings,
-        now: Timestamp,
+        since: Timestamp,
     ) -> Result<u64, Refused> {
         match &self.phase {
             Phase::Opening | Phase::Open => {}
@@ -345,7 +348,7 @@ impl Session {
             return Ok(0);
         }
         if !fits || !self.inbox.has_room(cost, settings.limits.inbox_bytes) {
-            self.put_off(now);
+            self.put_off(since);
             return Err(Refused::Full);
         }
         self.waits.batch.take_if(|batch| batch.told);
@@ -370,10 +373,13 @@ impl Session {
     }
 
     /// Lets a batch wait until the application has taken what is before it.
-    fn put_off(&mut self, now: Timestamp) {
-        let since = (!self.transport.is_websocket()).then_some(now);
-        let batch = self.waits.batch.get_or_insert(Batch { since, told: false });
-        batch.told = false;
+    fn put_off(&mut self, since: Timestamp) {
+        let since = (!self.transport.is_websocket()).then_some(since);
+        match &mut self.waits.batch {
+            Some(batch) if !batch.told => batch.since = batch.since.min(since),
+            // Whoever was told tries again, and brings the time since when it waits.
+            batch => *batch = Some(Batch { since, told: false }),
+        }
     }
 
     /// Whether send requests are still known here, be it that their messages are dropped.

@@ -23,7 +23,9 @@ impl Session {
                 return None;
             }
             Next::Open => {
-                self.phase = Phase::Open;
+                if let Phase::Opening = self.phase {
+                    self.phase = Phase::Open;
+                }
                 self.is_opened = true;
                 self.waits.reader = self.inbox.is_empty();
                 self.flags.raise(Flags::OPENED);
@@ -35,7 +37,8 @@ impl Session {
             }
             Next::Messages if transport == Transport::RawWebsocket => (1, self.write_raw(buf)),
             Next::Messages => {
-                let (messages, limit) = (self.outbox.waiting(), settings.limits.window_bytes);
+                let messages = self.outbox.waiting();
+                let limit = self.outbox.window(settings.limits.window_bytes).unwrap_or_default();
                 let mut count = 0;
                 receiver.wrap(buf, |out| count = frame::write_messages(messages, limit, out));
                 (count, FrameKind::Text)
@@ -63,13 +66,13 @@ impl Session {
 
     fn next(&self, settings: &Settings) -> Next {
         let Link::Attached(attached) = &self.link else { return Next::Nothing };
-        if !self.outbox.has_window(settings.limits.window_bytes) {
+        if self.outbox.window(settings.limits.window_bytes).is_none() {
             return Next::Nothing;
         }
         let is_waiting = self.outbox.is_waiting();
         match &self.phase {
-            Phase::Opening => Next::Open,
-            Phase::Open if attached.heartbeat_due && !is_waiting => Next::Heartbeat,
+            _ if !self.is_opened => Next::Open,
+            Phase::Open if attached.heartbeat_due && !is_waiting => attached.heartbeat_frame(),
             // Before messages, which may never cease.
             Phase::Open if matches!(attached.ping, Ping::Due) => Next::Ping,
             _ if is_waiting => Next::Messages,
@@ -115,7 +118,7 @@ impl Session {
         let handed = self.outbox.handed();
         let Link::Attached(attached) = &mut self.link else { return false };
         if *kind == FrameKind::Ping {
-            attached.ping = Ping::Sent { at: now, handed };
+            attached.after_ping(handed, now);
             return false;
         }
         attached.active = now;
@@ -127,6 +130,27 @@ impl Session {
             self.link = Link::Detached { since: now };
         }
         fin
+    }
+}
+
+impl Attached {
+    /// The raw path has no heartbeat of its own: a ping keeps its proxies awake.
+    fn heartbeat_frame(&self) -> Next {
+        match self.transport {
+            Transport::RawWebsocket => Next::Ping,
+            _ => Next::Heartbeat,
+        }
+    }
+
+    fn after_ping(&mut self, handed: u64, now: Timestamp) {
+        // The first answer is to the first of several.
+        if !matches!(self.ping, Ping::Sent { .. }) {
+            self.ping = Ping::Sent { at: now, handed };
+        }
+        if self.transport == Transport::RawWebsocket {
+            self.active = now;
+            self.heartbeat_due = false;
+        }
     }
 }
 

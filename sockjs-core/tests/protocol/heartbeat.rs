@@ -146,6 +146,31 @@ fn no_pong_within_10_seconds_closes() {
 }
 
 #[test]
+fn who_shows_life_otherwise_has_time_for_the_pong() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/000/s/websocket");
+    sim.advance(secs(34));
+    let key = sim.key(1);
+    sim.endpoint.handle_alive(key, sim.now());
+    sim.skip();
+    sim.advance(millis(9_999));
+    sim.expect(&[]);
+    sim.advance(millis(1));
+    assert_eq!(sim.endpoint.live(), 0);
+}
+
+#[test]
+fn a_raw_websocket_that_is_not_read_gets_pings_all_the_same() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("r", "/websocket");
+    sim.message("r", "1");
+    sim.message("r", "2");
+    sim.skip();
+    sim.advance(secs(50));
+    sim.expect(&["+25.000s r: ping", "+50.000s r: ping"]);
+}
+
+#[test]
 fn a_pong_that_nobody_asked_for_changes_nothing() {
     let mut sim = Sim::new(|_| ());
     sim.receive("w", "/000/s/websocket");

@@ -146,6 +146,11 @@ impl Codec {
         frame::write_close(code, reason, output);
     }
 
+    /// Payload that is held here of a fragmented message that is unfinished.
+    pub(crate) fn gathered_bytes(&self) -> usize {
+        self.gathered.unwrap_or_default()
+    }
+
     /// Lets go of the machine if it is empty; the next frame makes a new one. For the moment when
     /// the connection's read buffer is given back, too.
     pub(crate) fn release(&mut self) {
