@@ -8,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Tokio;
+use crate::relief::Relief;
 
 /// A server that is about to run; see [`serve`].
 pub type Serve<S> = sockjs_driver::Serve<Listener, S>;
@@ -33,12 +34,16 @@ pub type Serve<S> = sockjs_driver::Serve<Listener, S>;
 /// # }
 /// ```
 pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
-    Serve::new(Ok(Listener(listener)), service, Tokio)
+    Serve::new(Ok(Listener { listener, relief: None }), service, Tokio)
 }
 
 /// Accepts connections for [`Serve`].
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct Listener {
+    listener: TcpListener,
+    /// From the first poll on, which is in the runtime's context.
+    relief: Option<Relief>,
+}
 
 impl sockjs_driver::Listener for Listener {
     type Io = TokioIo<TcpStream>;
@@ -47,7 +52,8 @@ impl sockjs_driver::Listener for Listener {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Io, Option<SocketAddr>)>> {
-        let (stream, peer) = ready!(self.0.poll_accept(cx))?;
+        self.relief.get_or_insert_with(Relief::start);
+        let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
         // Where it fails, frames only wait for each other.
         let _ = stream.set_nodelay(true);
         Poll::Ready(Ok((TokioIo::new(stream), Some(peer))))
