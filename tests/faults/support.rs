@@ -17,7 +17,7 @@ const RECOVERY: Duration = Duration::from_secs(30);
 /// What the heap may hold afterwards that it did not before: tables keep room for as many sessions
 /// as they once had, and the account remembers sessions by name. (What the process keeps of memory
 /// that was freed is the system's allocator to decide, and not looked at.)
-const KEPT_BYTES: usize = 3 << 20;
+const KEPT_BYTES: usize = 5 << 20;
 
 /// Services of the watched server. Each has a task for each processor, from its first use.
 const SERVICES: usize = 4;
