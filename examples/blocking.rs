@@ -485,7 +485,7 @@ fn take(
     batch: &mut Vec<Message>,
 ) -> Result<(), Gone> {
     let taken = match read {
-        Ok(Frame::Text(text)) => payload::read_websocket_text(transport, &text, batch),
+        Ok(Frame::Text(text)) => payload::read_websocket_text(transport, &text, usize::MAX, batch),
         Ok(Frame::Binary(bytes)) => payload::read_websocket_binary(transport, &bytes, batch),
         Ok(Frame::Close(close)) => {
             let reason = |it: CloseFrame| CloseReason::new(it.code.into(), it.reason.to_string());

@@ -167,7 +167,9 @@ pub use permit::{BodyError, ReceivePermit, SendPermit, SendReply, WebsocketPermi
 pub use receiver::Receiver;
 pub use report::{Cause, Grade, Report};
 pub use service::{Peer, Route, Service};
-pub use settings::{BaseUrl, BindingSetting, CookieSetting, Settings, SettingsError};
+pub use settings::{
+    BaseUrl, BindingSetting, CookieSetting, Settings, SettingsError, SlowConsumers,
+};
 pub use time::Timestamp;
 pub use web::origin::OriginPolicy;
 pub use web::proxy::TrustedProxies;

@@ -9,6 +9,7 @@ use http::{HeaderValue, request};
 use crate::limits::Limits;
 use crate::web::origin::OriginPolicy;
 use crate::web::proxy::TrustedProxies;
+use crate::wire::close::CloseReason;
 use crate::wire::transport::{Transport, TransportSet};
 
 /// The settings of a service. [`Service::new`](crate::Service::new) checks them.
@@ -46,6 +47,8 @@ pub struct Settings {
     /// How long ids of ended sessions keep answering their close frame beyond what the protocol
     /// asks for; `None` is off. Off.
     pub tombstones: Option<Duration>,
+    /// What becomes of a session whose client takes nothing. It is closed with 4500.
+    pub slow_consumers: SlowConsumers,
     /// Limits on what peers can use.
     pub limits: Limits,
 }
@@ -120,6 +123,26 @@ pub struct BindingSetting {
     pub address_prefix: Option<(u8, u8)>,
 }
 
+/// What becomes of an open session whose receiver has taken nothing for
+/// [`Limits::write_stall`], though there is something for it.
+///
+/// Its queue is full at some time, and nothing more is accepted, either way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowConsumers {
+    /// The session is closed with this reason.
+    Close(CloseReason),
+    /// The session stays: sends are refused as full for as long as its connection stands. What ends
+    /// that is the connection's own limit of a stalled write.
+    Refuse,
+}
+
+impl Default for SlowConsumers {
+    fn default() -> Self {
+        Self::Close(CloseReason::SLOW_CONSUMER)
+    }
+}
+
 /// Settings that no service can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -169,6 +192,7 @@ impl Settings {
             proxies: TrustedProxies::default(),
             binding: BindingSetting::default(),
             tombstones: None,
+            slow_consumers: SlowConsumers::default(),
             limits: Limits::default(),
         }
     }

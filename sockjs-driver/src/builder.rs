@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode, request};
 use sockjs_core::{
     BaseUrl, BindingSetting, CookieSetting, Limits, OriginPolicy, Principal, Quota, Service,
-    Settings, SettingsError, Transport, TrustedProxies,
+    Settings, SettingsError, SlowConsumers, Transport, TrustedProxies,
 };
 
 use crate::app::{App, Authorize};
@@ -154,6 +154,18 @@ impl<R: Runtime> Builder<R> {
     /// How long ids of ended sessions keep answering their close frame; `None` is off. Off.
     pub fn tombstones(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.tombstones = time.into();
+        self
+    }
+
+    /// What becomes of a session whose client takes nothing for [`Limits::write_stall`]. It is closed
+    /// with 4500 `Slow consumer`.
+    ///
+    /// With [`SlowConsumers::Refuse`] also raise the [`ConnectionConfig::write_stall`] of the server,
+    /// which would end the connection.
+    ///
+    /// [`ConnectionConfig::write_stall`]: crate::ConnectionConfig::write_stall
+    pub fn slow_consumers(mut self, policy: SlowConsumers) -> Self {
+        self.settings.slow_consumers = policy;
         self
     }
 

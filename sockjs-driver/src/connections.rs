@@ -119,6 +119,13 @@ fn neighbourhood(peer: SocketAddr) -> IpAddr {
     }
 }
 
+impl<I> Counted<I> {
+    /// The socket.
+    pub(crate) fn get_ref(&self) -> &I {
+        &self.io
+    }
+}
+
 /// A socket that is counted; see [`Connections::count`].
 #[derive(Debug)]
 pub struct Counted<I> {

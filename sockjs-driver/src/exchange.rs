@@ -191,8 +191,7 @@ impl Hub {
                             Some(connection) => connection.open(upgraded),
                             None => Stream::from(upgraded),
                         };
-                        let limits = &service.settings().limits;
-                        pump::run(stream, guard, limits, claim).await;
+                        pump::run(stream, guard, service.settings(), claim).await;
                     }
                 }));
                 head.map(|()| Body::default())

@@ -68,5 +68,5 @@ pub use session::{Session, SessionHandle};
 pub use sockjs::{ResponseFuture, SockJs};
 pub use sockjs_core::{
     BindingSetting, Cause, CloseReason, ConnectionInfo, Grade, Limits, Message, OriginPolicy,
-    Principal, Report, SendError, Stats, Transport, TrustedProxies,
+    Principal, Report, SendError, SlowConsumers, Stats, Transport, TrustedProxies,
 };

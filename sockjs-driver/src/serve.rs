@@ -39,6 +39,15 @@ pub trait Listener: Send + 'static {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Io, Option<SocketAddr>)>>;
+
+    /// Tells the system how long it may wait for the peer to acknowledge what was sent, where the
+    /// system can be told. A peer that vanished without a word is found by that, for the socket goes
+    /// on to take frames for it: by itself for a quarter of an hour, on Linux.
+    ///
+    /// Called once for each connection, with [`ConnectionConfig::write_stall`].
+    fn limit_silence(io: &Self::Io, limit: Duration) {
+        let _ = (io, limit);
+    }
 }
 
 /// A server that is about to run; await it. An adapter's `serve` makes it.
@@ -50,8 +59,12 @@ pub struct Serve<L, S> {
     room: Room,
     connections: Connections,
     runtime: Arc<dyn Runtime>,
-    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+    shutdown: Signal,
+    abort: Signal,
 }
+
+/// What an operator says at some time.
+type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<L, S> Serve<L, S> {
     /// For adapters: a server on a runtime. A listener that could not be made is reported once the
@@ -65,6 +78,7 @@ impl<L, S> Serve<L, S> {
             connections: Connections::default(),
             runtime: Arc::new(runtime),
             shutdown: Box::pin(pending()),
+            abort: Box::pin(pending()),
         }
     }
 
@@ -78,6 +92,13 @@ impl<L, S> Serve<L, S> {
         signal: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         self.shutdown = Box::pin(signal);
+        self
+    }
+
+    /// Ends the server at once when the future does, and cuts off whatever is under way: for a second
+    /// signal, of an operator who will not wait for the end that the first one began.
+    pub fn with_abort(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.abort = Box::pin(signal);
         self
     }
 
@@ -125,8 +146,18 @@ where
     type Output = io::Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+    fn into_future(mut self) -> Self::IntoFuture {
+        let Self { abort, .. } = &mut self;
+        let mut abort = std::mem::replace(abort, Box::pin(pending()));
+        Box::pin(async move {
+            // Dropped at the end, whichever comes first: that cuts off the connections.
+            let mut served = pin!(self.run());
+            poll_fn(|cx| match abort.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Ok(())),
+                Poll::Pending => served.as_mut().poll(cx),
+            })
+            .await
+        })
     }
 }
 
@@ -141,7 +172,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     async fn run(self) -> io::Result<()> {
-        let Self { listener, service, config, room, connections, runtime, mut shutdown } = self;
+        let Self { listener, service, config, room, connections, runtime, mut shutdown, .. } = self;
         check(&config, room)?;
         let mut accept = Accept { listener: listener?, pause: None, count: 0 };
         // Whoever is left is cut off when this is dropped.
@@ -153,6 +184,7 @@ where
             });
             let Some((io, peer)) = accepted.await else { break };
             let Some(io) = connections.admit(io, peer, room) else { continue };
+            L::limit_silence(io.get_ref(), config.write_stall);
             let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
             runtime.spawn(Box::pin(attend(ending.join(), connection)));
         }

@@ -185,6 +185,22 @@ impl SessionHandle {
         self.0.shard.turn(|turn| turn.endpoint.send(self.0.key, message))
     }
 
+    /// Waits until there is room again after [`try_send`](Self::try_send) said that there is none, or
+    /// until the session is closed.
+    pub async fn writable(&self) {
+        let inner = &self.0;
+        poll_fn(|cx| {
+            inner.shard.turn(|turn| {
+                if !turn.endpoint.is_full(inner.key) {
+                    return Poll::Ready(());
+                }
+                turn.waiting.of(inner.key).wait(cx.waker());
+                Poll::Pending
+            })
+        })
+        .await;
+    }
+
     /// Closes the session: what was sent before is delivered first, then the client is told.
     /// Closing again changes nothing. [`CloseReason::GO_AWAY`] is the usual reason.
     pub fn close(&self, reason: CloseReason) {

@@ -31,8 +31,8 @@ pub use serve::{Listener, Serve, serve};
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
     ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal,
-    Reached, Report, SendError, Session, SessionHandle, Stats, Transport, TrustedProxies,
-    broadcast,
+    Reached, Report, SendError, Session, SessionHandle, SlowConsumers, Stats, Transport,
+    TrustedProxies, broadcast,
 };
 
 /// A SockJS service on tokio.

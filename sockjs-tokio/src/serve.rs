@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
@@ -57,5 +58,29 @@ impl sockjs_driver::Listener for Listener {
         // Where it fails, frames only wait for each other.
         let _ = stream.set_nodelay(true);
         Poll::Ready(Ok((TokioIo::new(stream), Some(peer))))
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn limit_silence(io: &Self::Io, limit: Duration) {
+        // Where it fails, the system's own limit holds.
+        let _ = socket2::SockRef::from(io.inner()).set_tcp_user_timeout(Some(limit));
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use sockjs_driver::Listener as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_is_limited_by_the_system() {
+        let mut listener = Listener(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let _client = TcpStream::connect(listener.0.local_addr().unwrap()).await.unwrap();
+        let (io, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+        let limit = Duration::from_secs(10);
+        Listener::limit_silence(&io, limit);
+        let told = socket2::SockRef::from(io.inner()).tcp_user_timeout().unwrap();
+        assert_eq!(told, Some(limit));
     }
 }

@@ -13,6 +13,7 @@ mod limits;
 mod messages;
 mod receivers;
 mod reports;
+mod secrecy;
 mod services;
 mod settings;
 mod shutdown;

@@ -20,6 +20,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// How long a request's head may take.
     pub head_timeout: Duration,
+    /// How long sessions may take to end after the first SIGTERM.
+    pub drain: Duration,
     /// Where the iframe page finds its client.
     pub client_url: String,
 }
@@ -34,6 +36,7 @@ impl Default for Options {
             response_limit: 4096,
             body_timeout: Duration::from_secs(15),
             head_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(1),
             client_url: "/sockjs.min.js".into(),
         }
     }
@@ -64,6 +67,7 @@ impl Options {
                 "--head-timeout" => {
                     options.head_timeout = duration(&value).ok_or_else(unreadable)?;
                 }
+                "--drain" => options.drain = duration(&value).ok_or_else(unreadable)?,
                 "--client-url" => options.client_url = value,
                 _ => return Err(format!("{name}: no such option")),
             }

@@ -23,6 +23,7 @@ pub fn services<R: Runtime + Default>(options: &Options) -> Services<R> {
         open("/tombstone_echo").tombstones(Duration::from_secs(60)).build(echo),
         open("/base_url_echo").base_url("http://node1.example.com/base_url_echo").build(echo),
         open("/close").build(|session| async move { session.close(CloseReason::GO_AWAY) }),
+        open("/evil_close").build(evil_close),
         open("/send_then_close").build(send_then_close),
         open("/amplify").build(amplify),
         open("/ticker").build(ticker::<R>),
@@ -55,6 +56,13 @@ async fn send_then_close(mut session: Session) {
             let _ = session.send(message).await;
         }
         session.close(CloseReason::new(4001, "done"));
+    }
+}
+
+/// Closes with a reason that is script where it is not escaped.
+async fn evil_close(mut session: Session) {
+    if session.recv().await.is_some() {
+        session.close(CloseReason::new(4000, "</script>\u{2028}\"]"));
     }
 }
 

@@ -6,6 +6,7 @@
 //!   modules ask of bodies with a length it does.
 //! - `websocket_fragments`: its WebSocket library counts the fragments of a message as they arrive,
 //!   so it refuses the last one with 1009 only when that has arrived, not from its header.
+//! - `second_signal`: it does not wait for sessions, so nobody needs one.
 #![forbid(unsafe_code)]
 
 mod adapter {
@@ -33,6 +34,7 @@ mod conformance {
     mod ids;
     mod iframe;
     mod info;
+    mod injection;
     mod jsonp_send;
     mod methods;
     mod origins;

@@ -268,6 +268,11 @@ impl Endpoint {
         sent
     }
 
+    /// Whether a sender was told that the queue is full, and not yet that there is room again.
+    pub fn is_full(&self, key: SessionKey) -> bool {
+        self.sessions.get(key.slot).is_some_and(|holding| holding.session.has_waiting_sender())
+    }
+
     /// Takes the client's next message. After `None`, wait for [`Event::Readable`].
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         let holding = self.sessions.get_mut(key.slot)?;
@@ -292,6 +297,17 @@ impl Endpoint {
             let key = SessionKey { shard: self.shard, slot };
             self.with(key, self.now, |session, service, now| {
                 session.close(Cause::Shutdown, reason.clone(), service.settings(), now);
+            });
+        }
+    }
+
+    /// Ends what [`shutdown`](Self::shutdown) has left, at once: for when nobody will wait longer. Each
+    /// session is reported, with what was not delivered.
+    pub fn cut_off(&mut self) {
+        for slot in self.sessions.keys().collect::<Vec<_>>() {
+            let key = SessionKey { shard: self.shard, slot };
+            self.with(key, self.now, |session, service, now| {
+                session.cut_off(service.settings(), now);
             });
         }
     }

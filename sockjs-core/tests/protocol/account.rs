@@ -4,7 +4,7 @@ use crate::common::request::{head, post};
 use crate::common::{START, Sim, millis, secs, settings};
 use bytes::BytesMut;
 use sockjs_core::{Action, Cause, Endpoint, Event, Gone, Grade, Message, Peer, Quota};
-use sockjs_core::{Route, Seed, Service};
+use sockjs_core::{CloseReason, Route, Seed, SendError, Service, SlowConsumers};
 
 fn stream() -> Sim {
     let mut sim = Sim::new(|_| ());
@@ -165,6 +165,45 @@ fn a_receiver_that_takes_nothing_for_10_seconds_is_cut() {
         "+13.000s #1: closed SlowConsumer 4500 Slow consumer, uncertain 2",
         "+13.000s a: c[4500,\\\"Slow consumer\\\"]\\n end",
     ]);
+}
+
+#[test]
+fn the_reason_of_the_cut_is_the_services() {
+    let reason = CloseReason::new(4100, "too slow");
+    let mut sim =
+        Sim::new(|settings| settings.slow_consumers = SlowConsumers::Close(reason.clone()));
+    sim.writes = false;
+    sim.receive("a", "/000/s/xhr_streaming");
+    sim.advance(secs(10));
+    let report = sim.model.report(1).unwrap();
+    assert_eq!((report.cause, &report.reason), (Cause::SlowConsumer, &reason));
+}
+
+#[test]
+fn a_service_may_refuse_more_and_keep_the_session() {
+    let mut sim = Sim::new(|settings| {
+        settings.slow_consumers = SlowConsumers::Refuse;
+        settings.limits.outbox_bytes = 2 * 65;
+        settings.limits.window_bytes = 1;
+    });
+    sim.writes = false;
+    sim.receive("a", "/000/s/xhr_streaming");
+    sim.send(1, "1").unwrap();
+    sim.send(1, "2").unwrap();
+    for _ in 0..100 {
+        sim.advance(secs(100));
+        assert!(matches!(sim.send(1, "3"), Err(SendError::Full(_))));
+    }
+    assert_eq!(sim.endpoint.live(), 1);
+    sim.skip();
+    while sim.written("a") {}
+    assert!(sim.take_transcript().concat().contains("#1: writable"));
+    sim.send(1, "3").unwrap();
+    // Its end may not take so long.
+    sim.close(1, CloseReason::GO_AWAY);
+    sim.advance(secs(10));
+    assert_eq!(sim.model.report(1).unwrap().cause, Cause::Application);
+    assert_eq!(sim.endpoint.live(), 0);
 }
 
 #[test]

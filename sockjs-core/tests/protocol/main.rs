@@ -16,6 +16,7 @@ mod raw_websocket;
 mod response_limit;
 mod routing;
 mod second_receiver;
+mod secrecy;
 mod sending;
 mod shutdown;
 mod tombstones;

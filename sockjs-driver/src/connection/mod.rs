@@ -58,7 +58,9 @@ pub struct ConnectionConfig {
     pub read_timeout: Duration,
     /// How long a connection may be idle between two requests.
     pub idle_timeout: Duration,
-    /// How long a write or flush may go without moving a byte.
+    /// How long a write or flush may go without moving a byte. Under [`Serve`](crate::Serve) on Linux
+    /// and Android also how long the peer's system may leave what was sent unacknowledged, which finds
+    /// peers that vanished: the socket takes writes for them.
     pub write_stall: Duration,
 }
 

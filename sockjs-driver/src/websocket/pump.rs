@@ -12,7 +12,7 @@ use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBuf, Write};
 use sockjs_core::wire::payload;
 use sockjs_core::{
-    ChunkId, CloseReason, FrameKind, Gone, Limits, Message, Refused, SessionKey, Transport,
+    ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Settings, Transport,
 };
 
 use super::codec::{Codec, Incoming};
@@ -36,7 +36,7 @@ const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 pub(crate) fn run(
     io: Stream,
     guard: Guard,
-    limits: &Limits,
+    settings: &Settings,
     claim: Claim,
 ) -> impl Future<Output = ()> + Send + use<> {
     let timer = guard.shard().app.runtime.clone();
@@ -45,9 +45,9 @@ pub(crate) fn run(
         transport: guard.transport().unwrap_or(Transport::Websocket),
         io,
         guard,
-        codec: Codec::new(limits.message_bytes),
-        payload_bytes: limits.payload_bytes(),
-        deadline: Deadline::new(timer, limits.write_stall),
+        codec: Codec::new(settings.limits.message_bytes),
+        payload_bytes: settings.limits.payload_bytes(),
+        deadline: Deadline::new(timer, settings),
         claim,
         input: BytesMut::new(),
         output: BytesMut::new(),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod client;
+mod liveness;
 mod serving;
 mod slow;
 mod wire;
@@ -37,6 +38,15 @@ type Transcript = Arc<Mutex<Vec<String>>>;
 
 impl Scene {
     fn new() -> Self {
+        Self::with(true)
+    }
+
+    /// With an application that takes nothing, of which one message may wait.
+    fn lagging() -> Self {
+        Self::with(false)
+    }
+
+    fn with(is_taking: bool) -> Self {
         let world = World::new();
         let transcript = Transcript::default();
         let (clock, reports) = (world.clone(), transcript.clone());
@@ -45,10 +55,11 @@ impl Scene {
             .heartbeat_delay(HEARTBEAT)
             .disconnect_delay(DISCONNECT)
             .shards(1)
+            .limits(|limits| limits.inbox_bytes = if is_taking { limits.inbox_bytes } else { 1 })
             .build(move |mut session: Session| {
                 let (clock, reports) = (clock.clone(), reports.clone());
                 async move {
-                    while let Some(message) = session.recv().await {
+                    while is_taking && let Some(message) = session.recv().await {
                         let _ = session.send(message).await;
                     }
                     let report = session.closed().await;

@@ -64,6 +64,10 @@ impl Listener for Door {
             }
         }
     }
+
+    fn limit_silence(io: &Socket, limit: Duration) {
+        io.limit_silence(limit);
+    }
 }
 
 type Server = Serve<Door, SockJs<World>>;
@@ -272,5 +276,32 @@ fn limits_that_serve_nobody_are_a_mistake() {
         scene.run_until(SECOND);
         let lines = scene.lines();
         assert!(lines[0].contains("must be more than zero"), "{lines:?}");
+    }
+}
+
+#[test]
+fn the_system_is_told_how_long_a_peer_may_be_silent() {
+    let mut scene = Scene::new();
+    let door = Door::default();
+    let change = |server: Server| server.with_limits(|limits| limits.write_stall = 7 * SECOND);
+    serve_with(&scene, &door, NEVER, NEVER, change);
+    let plug = door.connect();
+    scene.run_until(SECOND);
+    assert_eq!(plug.silence(), Some(7 * SECOND));
+}
+
+#[test]
+fn a_second_signal_cuts_everything_off() {
+    for second in [12, 3] {
+        let mut scene = Scene::new();
+        let door = Door::default();
+        let abort = hyper::rt::Timer::sleep(&scene.world, second * SECOND);
+        let change = |server: Server| server.with_abort(abort);
+        serve_with(&scene, &door, 10 * SECOND, NEVER, change);
+        scene.clients.push(stream("stream", &door));
+        scene.run_until(60 * SECOND);
+        // The connections end when they are polled next, which may be after the server's own end.
+        assert!(scene.lines().iter().any(|line| line.contains("server: Ok(())")));
+        assert_eq!(scene.times_of("stream: end"), [second * SECOND]);
     }
 }

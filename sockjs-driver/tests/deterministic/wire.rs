@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
@@ -23,6 +24,8 @@ struct Wire {
     reader: Option<Waker>,
     writer: Option<Waker>,
     is_left: bool,
+    /// What the system was told of silence.
+    silence: Option<Duration>,
     is_shut_down: bool,
 }
 
@@ -54,6 +57,16 @@ impl Plug {
         self.change(|wire| wire.room = Some(room));
     }
 
+    /// From now on the server can write nothing, or again.
+    pub(crate) fn stall(&self, is_stalled: bool) {
+        self.change(|wire| wire.room = is_stalled.then_some(0));
+    }
+
+    /// What the server told the system of silence.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        lock(&self.0).silence
+    }
+
     /// Whether the server has closed the connection.
     pub(crate) fn is_ended(&self) -> bool {
         lock(&self.0).is_shut_down
@@ -65,6 +78,12 @@ impl Plug {
         let wakers = [wire.reader.take(), wire.writer.take()];
         drop(wire);
         wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl Socket {
+    pub(crate) fn limit_silence(&self, limit: Duration) {
+        lock(&self.0).silence = Some(limit);
     }
 }
 

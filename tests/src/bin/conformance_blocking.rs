@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             it.base_url = BaseUrl::Fixed("http://node1.example.com/base_url_echo".into());
         })?,
         start("/close", close, |_| {})?,
+        start("/evil_close", evil_close, |_| {})?,
         start("/send_then_close", send_then_close, |_| {})?,
         start("/amplify", amplify, |it| it.response_limit = Settings::new("").response_limit)?,
         start("/slow", slow, |it| it.limits.inbox_bytes = 4096)?,
@@ -56,6 +57,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn close(endpoint: &mut Endpoint, _: &mut Room, key: SessionKey) {
     endpoint.close(key, CloseReason::GO_AWAY);
+}
+
+/// Closes with a reason that is script where it is not escaped.
+fn evil_close(endpoint: &mut Endpoint, _: &mut Room, key: SessionKey) {
+    if endpoint.recv(key).is_some() {
+        endpoint.close(key, CloseReason::new(4000, "</script>\u{2028}\"]"));
+    }
 }
 
 fn send_then_close(endpoint: &mut Endpoint, _: &mut Room, key: SessionKey) {
