@@ -47,7 +47,7 @@ fn look_after(runtime: &Handle, stopped: &Receiver<()>) {
         for (worker, seen) in seen.iter_mut().enumerate() {
             let count = metrics.worker_park_unpark_count(worker);
             // Even while it is at work.
-            is_any_long_at_work |= count == *seen && count % 2 == 0;
+            is_any_long_at_work |= count == *seen && count.is_multiple_of(2);
             *seen = count;
         }
         if is_any_long_at_work {
