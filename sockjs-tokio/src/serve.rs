@@ -75,8 +75,9 @@ mod tests {
 
     #[tokio::test]
     async fn silence_is_limited_by_the_system() {
-        let mut listener = Listener(TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let _client = TcpStream::connect(listener.0.local_addr().unwrap()).await.unwrap();
+        let mut listener =
+            Listener { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), relief: None };
+        let _client = TcpStream::connect(listener.listener.local_addr().unwrap()).await.unwrap();
         let (io, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
         let limit = Duration::from_secs(10);
         Listener::limit_silence(&io, limit);

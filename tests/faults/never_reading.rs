@@ -107,14 +107,12 @@ fn many_within_the_total() {
             request_and_leave(&subject, &Request::post(target))
         })
         .collect();
-    let before = subject.account();
     eventually("all are cut", || {
         let account = subject.account();
         account.opened >= CLIENTS as u64 && account.stats.open() == 0
     });
-    let causes = subject.account().causes;
-    assert_eq!(subject.account().ended_by(Cause::SlowConsumer), CLIENTS as u64, "{causes:?}");
-    drop(before);
+    let account = subject.account();
+    assert_eq!(account.ended_by(Cause::SlowConsumer), CLIENTS as u64, "{:?}", account.causes);
     let (peak, budget) = (subject.peak_growth_bytes(), TOTAL_BYTES + CLIENTS * BESIDE_BYTES);
     eprintln!("the heap grew by {} of {}", kib(peak), kib(budget));
     assert!(peak <= budget, "the heap grew by {peak} bytes, the budget is {budget}");
