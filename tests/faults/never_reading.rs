@@ -100,6 +100,7 @@ fn many_within_the_total() {
         settings.total_bytes = TOTAL_BYTES;
         settings.write_stall = Duration::from_secs(3);
     });
+    let before = subject.account();
     let _sockets: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let session = Session::new(subject.address(), "/flood");
@@ -107,12 +108,12 @@ fn many_within_the_total() {
             request_and_leave(&subject, &Request::post(target))
         })
         .collect();
-    eventually("all are cut", || {
-        let account = subject.account();
-        account.opened >= CLIENTS as u64 && account.stats.open() == 0
-    });
+    eventually("all are cut", || subject.account().closed == before.closed + CLIENTS as u64);
     let account = subject.account();
-    assert_eq!(account.ended_by(Cause::SlowConsumer), CLIENTS as u64, "{:?}", account.causes);
+    let since = |cause| account.ended_by(cause) - before.ended_by(cause);
+    // Of those that waited for room in the total, nothing was in flight: the system found them.
+    let (slow, gone) = (since(Cause::SlowConsumer), since(Cause::ClientGone));
+    assert!(slow > 0 && slow + gone == CLIENTS as u64, "{:?}", account.causes);
     let (peak, budget) = (subject.peak_growth_bytes(), TOTAL_BYTES + CLIENTS * BESIDE_BYTES);
     eprintln!("the heap grew by {} of {}", kib(peak), kib(budget));
     assert!(peak <= budget, "the heap grew by {peak} bytes, the budget is {budget}");
