@@ -22,6 +22,9 @@ use crate::server::{Connection, serve_connection};
 
 /// How long the accept loop rests when the system is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How much later than the server the system gives up a peer that takes nothing: it does not tell
+/// whether that one is slow or gone, while the server knows.
+const SYSTEM_MARGIN: Duration = Duration::from_secs(1);
 /// How long connections, WebSockets included, may take to end after the shutdown signal.
 const CONNECTION_GRACE: Duration = Duration::from_secs(5);
 /// Connections accepted in one poll, before other tasks have their turn.
@@ -44,7 +47,7 @@ pub trait Listener: Send + 'static {
     /// system can be told. A peer that vanished without a word is found by that, for the socket goes
     /// on to take frames for it: by itself for a quarter of an hour, on Linux.
     ///
-    /// Called once for each connection, with [`ConnectionConfig::write_stall`].
+    /// Called once for each connection, with a little more than [`ConnectionConfig::write_stall`].
     fn limit_silence(io: &Self::Io, limit: Duration) {
         let _ = (io, limit);
     }
@@ -187,7 +190,7 @@ where
             let Some((io, peer)) = accepted.await else { break };
             let member = Arc::new(ending.join());
             let Some(io) = connections.admit(io, peer, room, &member) else { continue };
-            L::limit_silence(io.get_ref(), config.write_stall);
+            L::limit_silence(io.get_ref(), config.write_stall.saturating_add(SYSTEM_MARGIN));
             let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
             runtime.spawn(Box::pin(attend(member, connection)));
         }

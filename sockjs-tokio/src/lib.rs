@@ -22,6 +22,7 @@
 //! tells.
 #![forbid(unsafe_code)]
 
+mod relief;
 mod runtime;
 mod serve;
 

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Tokio;
+use crate::relief::Relief;
 
 /// A server that is about to run; see [`serve`].
 pub type Serve<S> = sockjs_driver::Serve<Listener, S>;
@@ -39,12 +40,16 @@ pub type Serve<S> = sockjs_driver::Serve<Listener, S>;
 /// # }
 /// ```
 pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
-    Serve::new(Ok(Listener(listener)), service, Tokio)
+    Serve::new(Ok(Listener { listener, relief: None }), service, Tokio)
 }
 
 /// Accepts connections for [`Serve`].
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct Listener {
+    listener: TcpListener,
+    /// From the first poll on, which is in the runtime's context.
+    relief: Option<Relief>,
+}
 
 impl sockjs_driver::Listener for Listener {
     type Io = TokioIo<TcpStream>;
@@ -53,7 +58,8 @@ impl sockjs_driver::Listener for Listener {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Io, Option<SocketAddr>)>> {
-        let (stream, peer) = ready!(self.0.poll_accept(cx))?;
+        self.relief.get_or_insert_with(Relief::start);
+        let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
         // Where it fails, frames only wait for each other.
         let _ = stream.set_nodelay(true);
         Poll::Ready(Ok((TokioIo::new(stream), Some(peer))))
@@ -74,8 +80,9 @@ mod tests {
 
     #[tokio::test]
     async fn silence_is_limited_by_the_system() {
-        let mut listener = Listener(TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let _client = TcpStream::connect(listener.0.local_addr().unwrap()).await.unwrap();
+        let mut listener =
+            Listener { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), relief: None };
+        let _client = TcpStream::connect(listener.listener.local_addr().unwrap()).await.unwrap();
         let (io, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
         let limit = Duration::from_secs(10);
         Listener::limit_silence(&io, limit);

@@ -160,7 +160,7 @@ impl Endpoint {
         let prefix = &self.service.settings().prefix;
         let info = ConnectionInfo::new(request.head, request.client, prefix, transport);
         let is_unconfirmed = transport.is_one_frame();
-        let slot = self.sessions.insert(Holding {
+        let slot = self.sessions.insert(Box::new(Holding {
             session: Session::new(transport, request.binding, info, now),
             id: id.clone(),
             scheduled: None,
@@ -171,7 +171,7 @@ impl Endpoint {
             is_unconfirmed,
             is_ready: false,
             is_starved: false,
-        });
+        }));
         self.live += 1;
         self.unconfirmed += usize::from(is_unconfirmed);
         if let Some(id) = id {

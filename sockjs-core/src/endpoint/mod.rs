@@ -45,7 +45,8 @@ pub struct Endpoint {
     shard: u16,
     quota: Quota,
     now: Timestamp,
-    sessions: SlotMap<Slot, Holding>,
+    /// Boxed, for the table keeps its room when they have ended.
+    sessions: SlotMap<Slot, Box<Holding>>,
     ids: HashMap<SessionId, Slot, Seed>,
     timers: Timers,
     /// Sessions that changed since the last look at what follows from it.

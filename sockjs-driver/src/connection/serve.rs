@@ -166,6 +166,7 @@ where
                 return Poll::Pending;
             }
             if this.writing.is_over(this.clock) {
+                shared.stall();
                 Ended::HangUp
             } else if line.waits_for_rest_of_head() {
                 Ended::Dismiss(REQUEST_TIMEOUT)

@@ -66,6 +66,13 @@ impl<C: Chunk> fmt::Debug for ConnectionHandle<C> {
 #[must_use = "the connection is watched only while this lives"]
 pub(crate) struct Parked<C: Chunk>(Arc<Shared<C>>);
 
+impl<C: Chunk> Parked<C> {
+    /// Whether the connection ended because its client did not read.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.0.stalled.load(Ordering::Acquire)
+    }
+}
+
 impl<C: Chunk> Drop for Parked<C> {
     fn drop(&mut self) {
         self.0.parked.fetch_sub(1, Ordering::SeqCst);
@@ -86,6 +93,7 @@ pub(super) struct Shared<C: Chunk> {
     handed: AtomicBool,
     parked: AtomicUsize,
     polling: AtomicBool,
+    stalled: AtomicBool,
     waker: Mutex<Option<Waker>>,
     /// Knows the socket's type, which handles do not.
     open: fn(Upgraded) -> Stream,
@@ -103,6 +111,7 @@ impl<C: Chunk> Shared<C> {
             handed: AtomicBool::new(false),
             parked: AtomicUsize::new(0),
             polling: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
             waker: Mutex::new(None),
             open,
         }
@@ -142,6 +151,11 @@ impl<C: Chunk> Shared<C> {
             self.handed.store(false, Ordering::Release);
         }
         spare.drain(|ledger, chunks| ledger.written(chunks));
+    }
+
+    /// The connection ends because its client does not read.
+    pub(super) fn stall(&self) {
+        self.stalled.store(true, Ordering::Release);
     }
 
     /// Nothing will be flushed any more.
