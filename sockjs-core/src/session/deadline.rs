@@ -114,8 +114,7 @@ impl Session {
 
 impl Attached {
     fn heartbeat(&self, settings: &Settings) -> Option<(Timestamp, Due)> {
-        // On the raw path the ping is all there is.
-        if self.heartbeat_due || self.transport == Transport::RawWebsocket {
+        if self.heartbeat_due {
             return None;
         }
         let mut delay = settings.heartbeat_delay;

@@ -69,7 +69,11 @@ impl Session {
         let is_waiting = self.outbox.is_waiting();
         match &self.phase {
             Phase::Opening => Next::Open,
-            Phase::Open if attached.heartbeat_due && !is_waiting => Next::Heartbeat,
+            // On the raw path a ping is all there is.
+            Phase::Open if attached.heartbeat_due && !is_waiting => match attached.transport {
+                Transport::RawWebsocket => Next::Ping,
+                _ => Next::Heartbeat,
+            },
             // Before messages, which may never cease.
             Phase::Open if matches!(attached.ping, Ping::Due) => Next::Ping,
             _ if is_waiting => Next::Messages,
@@ -114,8 +118,12 @@ impl Session {
     ) -> bool {
         let handed = self.outbox.handed();
         let Link::Attached(attached) = &mut self.link else { return false };
-        if *kind == FrameKind::Ping {
+        let is_ping = *kind == FrameKind::Ping;
+        // One that goes for a heartbeat may follow one that is not answered, whose time counts.
+        if is_ping && !matches!(attached.ping, Ping::Sent { .. }) {
             attached.ping = Ping::Sent { at: now, handed };
+        }
+        if is_ping && attached.transport != Transport::RawWebsocket {
             return false;
         }
         attached.active = now;
