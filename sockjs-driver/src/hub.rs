@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sockjs_core::trace::Traced;
 use sockjs_core::{Endpoint, Quota, Seed, Service};
 
 use crate::app::App;
+use crate::recording;
 use crate::shard::Shard;
 
 /// What all clones of a service share.
@@ -25,17 +27,19 @@ impl Hub {
         app: App,
         shard_count: usize,
     ) -> Result<Self, getrandom::Error> {
-        let mut seed = [0; 16];
-        getrandom::fill(&mut seed)?;
-        let seed = Seed::new(u128::from_ne_bytes(seed));
+        let seed = recording::seed()?;
         let app = Arc::new(app);
         let count = shard_count.clamp(1, usize::from(u16::MAX));
-        let shards = (0..count).map(|index| {
+        let mut shards = Vec::with_capacity(count);
+        for index in 0..count {
             let quota = Quota::share(&service.settings().limits, index, count);
             let number = u16::try_from(index).unwrap_or_default();
-            Shard::new(app.clone(), Endpoint::new(service.clone(), number, quota, seed))
-        });
-        let shards = shards.collect();
+            let mut endpoint = Traced::from(Endpoint::new(service.clone(), number, quota, seed));
+            if let Some(recording) = &app.recording {
+                recording.begin(&mut endpoint)?;
+            }
+            shards.push(Shard::new(app.clone(), endpoint));
+        }
         Ok(Self { service, app, shards, seed, next: AtomicUsize::new(0) })
     }
 

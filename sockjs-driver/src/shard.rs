@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
 use smallvec::SmallVec;
-use sockjs_core::{ChunkId, Endpoint, Event, SessionKey, Timestamp};
+use sockjs_core::trace::Traced;
+use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
 
 use crate::app::App;
 use crate::connection::Ledger;
@@ -26,7 +27,7 @@ pub(crate) struct Shard {
 }
 
 struct State {
-    endpoint: Endpoint,
+    endpoint: Traced,
     waiting: Waiting,
     timer: TimerState,
 }
@@ -42,7 +43,7 @@ struct TimerState {
 
 /// What a turn works on.
 pub(crate) struct Turn<'a> {
-    pub(crate) endpoint: &'a mut Endpoint,
+    pub(crate) endpoint: &'a mut Traced,
     pub(crate) waiting: &'a mut Waiting,
     pub(crate) now: Timestamp,
     wakers: &'a mut SmallVec<[Waker; 4]>,
@@ -69,7 +70,7 @@ struct Aftermath {
 }
 
 impl Shard {
-    pub(crate) fn new(app: Arc<App>, endpoint: Endpoint) -> Arc<Self> {
+    pub(crate) fn new(app: Arc<App>, endpoint: Traced) -> Arc<Self> {
         let state = State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
         Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
     }
@@ -90,6 +91,9 @@ impl Shard {
         });
         self.drain(state, &mut aftermath);
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
+        if let Some(recording) = &self.app.recording {
+            recording.take(&mut state.endpoint);
+        }
         drop(guard);
         self.finish(aftermath);
         result
@@ -127,6 +131,9 @@ impl Shard {
     }
 
     fn finish(&self, aftermath: Aftermath) {
+        if let Some(recording) = &self.app.recording {
+            recording.write();
+        }
         for session in aftermath.opened {
             self.app.run(session);
         }

@@ -44,7 +44,7 @@ async fn run_on_tokio(options: &Options) -> io::Result<()> {
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     let mut signals = signal(SignalKind::terminate())?;
     announce(listener.local_addr()?);
-    let services: sockjs_tokio::Services = services(options);
+    let services: sockjs_tokio::Services = services(options)?;
     sockjs_tokio::serve(listener, services.clone())
         .with_limits(limits(options))
         .with_graceful_shutdown(drain(services, async move { signals.recv().await }))
@@ -55,7 +55,7 @@ async fn run_on_async_std(options: &Options) -> io::Result<()> {
     let listener = async_std::net::TcpListener::bind(options.listen).await?;
     let mut signals = Signals::new([Signal::Term])?;
     announce(listener.local_addr()?);
-    let services: sockjs_async_std::Services = services(options);
+    let services: sockjs_async_std::Services = services(options)?;
     sockjs_async_std::serve(listener, services.clone())
         .with_limits(limits(options))
         .with_graceful_shutdown(drain(services, async move { signals.next().await }))
@@ -66,7 +66,7 @@ async fn run_on_smol(options: &Options) -> io::Result<()> {
     let listener = smol::net::TcpListener::bind(options.listen).await?;
     let mut signals = Signals::new([Signal::Term])?;
     announce(listener.local_addr()?);
-    let services: sockjs_async_std::smol::Services = services(options);
+    let services: sockjs_async_std::smol::Services = services(options)?;
     sockjs_async_std::smol::serve(listener, services.clone())
         .with_limits(limits(options))
         .with_graceful_shutdown(drain(services, async move { signals.next().await }))
