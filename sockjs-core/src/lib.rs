@@ -151,6 +151,8 @@ pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod web;
 pub mod wire;
 

@@ -7,12 +7,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// All limits of a service. Each has a default that is safe in the open internet; `usize::MAX` and
 /// [`Duration::MAX`] switch one off.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Limits {
     /// Body of a send request, and WebSocket message or frame, in bytes on the wire. 2 MiB.
@@ -78,7 +81,7 @@ impl Default for Limits {
 }
 
 /// An endpoint's share of the limits that hold over all sessions of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Of [`Limits::sessions`].
     pub sessions: usize,

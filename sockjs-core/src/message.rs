@@ -139,6 +139,12 @@ impl Message {
         }
     }
 
+    /// Whether the JSON form is known already.
+    #[cfg(feature = "trace")]
+    pub(crate) fn is_encoded(&self) -> bool {
+        !matches!(self.0, Content::Text { json: Json::Unknown, .. })
+    }
+
     /// What the message costs of a queue's budget, in bytes.
     pub(crate) fn cost(&self) -> usize {
         let json = match &self.0 {

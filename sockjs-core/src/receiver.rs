@@ -17,6 +17,8 @@ use crate::wire::transport::Transport;
 /// [`Endpoint::handle_gone`](crate::Endpoint::handle_gone) if its connection ends before `fin`.
 #[must_use = "a receiver must be transmitted for, or reported as gone"]
 pub struct Receiver {
+    /// Which of its endpoint's receivers it is, from 0.
+    number: u64,
     pub(crate) transport: Transport,
     callback: Option<Callback>,
     /// Whether the prelude is still to come, before the stage.
@@ -44,8 +46,18 @@ pub(crate) struct Attachment {
 }
 
 impl Receiver {
-    pub(crate) fn new(transport: Transport, callback: Option<Callback>, stage: Stage) -> Self {
-        Self { transport, callback, prelude: transport.has_prelude(), stage }
+    pub(crate) fn new(
+        number: u64,
+        transport: Transport,
+        callback: Option<Callback>,
+        stage: Stage,
+    ) -> Self {
+        Self { number, transport, callback, prelude: transport.has_prelude(), stage }
+    }
+
+    /// Which of its endpoint's receivers it is, from 0: none other has the number.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The session whose frames come here; `None` for a receiver that was refused or has ended.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, request};
+use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 use crate::web::origin::OriginPolicy;
@@ -113,7 +114,8 @@ impl fmt::Debug for BaseUrl {
 }
 
 /// What binds a session to the client that opened it, besides its Origin (DESIGN §6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct BindingSetting {
     /// Whether a request without credentials contradicts a session that was opened with some. No.

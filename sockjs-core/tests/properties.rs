@@ -59,7 +59,9 @@ proptest! {
         world in world(),
         ops in prop::collection::vec(op(), 0..80),
     ) {
-        prop_assert!(run_twice(world, &ops).is_ok(), "invariant 9");
+        if let Err(violation) = run_twice(world, &ops) {
+            prop_assert!(false, "{violation}");
+        }
     }
 }
 

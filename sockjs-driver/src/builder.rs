@@ -13,6 +13,7 @@ use sockjs_core::{
 
 use crate::app::{App, Authorize};
 use crate::hub::Hub;
+use crate::recording::Recording;
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::sockjs::SockJs;
@@ -23,6 +24,7 @@ pub struct Builder<R> {
     settings: Settings,
     authorize: Option<Authorize>,
     shards: Option<usize>,
+    recording: Option<Recording>,
     runtime: Arc<dyn Runtime>,
     kind: PhantomData<fn() -> R>,
 }
@@ -54,6 +56,7 @@ impl<R: Runtime> Builder<R> {
             settings: Settings::new(prefix),
             authorize: None,
             shards: None,
+            recording: None,
             runtime: Arc::new(runtime),
             kind: PhantomData,
         }
@@ -183,6 +186,12 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
+    /// Records all that the sessions are told, to be replayed. Nothing is.
+    pub fn record(mut self, recording: &Recording) -> Self {
+        self.recording = Some(recording.clone());
+        self
+    }
+
     /// Asks, for every request of a session, who sent it. The answer binds the session to its
     /// opener: later requests must have the same. An error refuses the request with that status.
     pub fn authorize<F>(mut self, authorize: F) -> Self
@@ -238,7 +247,7 @@ impl<R: Runtime> Builder<R> {
         }
         let shards = shard_count(self.shards, &settings.limits)?;
         let handler = Box::new(move |session| Box::pin(handler(session)) as crate::runtime::Task);
-        let app = App::new(self.runtime, handler, self.authorize);
+        let app = App::new(self.runtime, handler, self.authorize, self.recording);
         Ok(SockJs::new(Hub::new(service, app, shards)?))
     }
 }

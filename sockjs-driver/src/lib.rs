@@ -46,6 +46,7 @@ mod hub;
 #[cfg(feature = "json")]
 pub mod json;
 mod multiplex;
+mod recording;
 mod runtime;
 mod serve;
 mod server;
@@ -68,6 +69,7 @@ pub use connection::ConnectionConfig;
 pub use connections::{Connections, Counted};
 pub use exchange::PeerAddr;
 pub use multiplex::{Channel, ChannelHandle, Multiplex};
+pub use recording::Recording;
 pub use runtime::{Runtime, Task};
 pub use serve::{Listener, Serve};
 pub use server::{Connection, serve_connection};

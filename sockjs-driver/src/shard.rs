@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
-use sockjs_core::{ChunkId, Endpoint, Event, SessionKey, Timestamp};
+use sockjs_core::trace::Traced;
+use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
 
 use crate::app::App;
 use crate::broadcast::Left;
@@ -30,7 +31,7 @@ pub(crate) struct Shard {
 }
 
 struct State {
-    endpoint: Endpoint,
+    endpoint: Traced,
     waiting: Waiting,
     timer: TimerState,
 }
@@ -46,7 +47,7 @@ struct TimerState {
 
 /// What a turn works on.
 pub(crate) struct Turn<'a> {
-    pub(crate) endpoint: &'a mut Endpoint,
+    pub(crate) endpoint: &'a mut Traced,
     pub(crate) waiting: &'a mut Waiting,
     pub(crate) now: Timestamp,
     aftermath: &'a mut Aftermath,
@@ -95,7 +96,7 @@ impl Aftermath {
 }
 
 impl Shard {
-    pub(crate) fn new(app: Arc<App>, endpoint: Endpoint) -> Arc<Self> {
+    pub(crate) fn new(app: Arc<App>, endpoint: Traced) -> Arc<Self> {
         let state = State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
         Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
     }
@@ -120,6 +121,9 @@ impl Shard {
         });
         self.drain(state, &mut aftermath);
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
+        if let Some(recording) = &self.app.recording {
+            recording.take(&mut state.endpoint);
+        }
         drop(guard);
         self.finish(aftermath);
         result
@@ -161,6 +165,9 @@ impl Shard {
     }
 
     fn finish(&self, aftermath: Aftermath) {
+        if let Some(recording) = &self.app.recording {
+            recording.write();
+        }
         if let Some(waker) = aftermath.waker {
             waker.wake();
         }

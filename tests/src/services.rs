@@ -1,5 +1,7 @@
 //! The services of the conformance server (PROTOCOL §9), on any runtime.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sockjs_driver::{
@@ -10,10 +12,17 @@ use sockjs_driver::{
 use crate::options::Options;
 
 /// The services, configured by the options.
-pub fn services<R: Runtime + Default>(options: &Options) -> Services<R> {
-    let open = |prefix: &str| describe::<R>(prefix, options);
+///
+/// # Errors
+/// If they are to be recorded and cannot be.
+pub fn services<R: Runtime + Default>(options: &Options) -> io::Result<Services<R>> {
+    let recording = options.recording()?;
+    let open = |prefix: &str| match &recording {
+        Some(recording) => describe::<R>(prefix, options).record(recording),
+        None => describe::<R>(prefix, options),
+    };
     let limited = |prefix: &str| open(prefix).response_limit(options.response_limit);
-    Services::new([
+    Ok(Services::new([
         limited("/echo").build(echo),
         limited("/a/b/echo").build(echo),
         open("/disabled_websocket_echo").without(Transport::Websocket).build(echo),
@@ -31,7 +40,7 @@ pub fn services<R: Runtime + Default>(options: &Options) -> Services<R> {
         open("/panic").build(panics),
         broadcast(limited("/broadcast")),
         multiplex(open("/multiplex")),
-    ])
+    ]))
 }
 
 fn describe<R: Runtime + Default>(prefix: &str, options: &Options) -> Builder<R> {

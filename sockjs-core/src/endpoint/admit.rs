@@ -50,7 +50,7 @@ impl Endpoint {
             },
         };
         let stage = self.attach(slot, transport, grade, now);
-        let receiver = Receiver::new(transport, callback, stage);
+        let receiver = Receiver::new(self.receiver_number(), transport, callback, stage);
         let head = receive_head(transport, answer);
         if transport.is_one_frame() {
             Action::Poll { head, receiver }
@@ -105,7 +105,7 @@ impl Endpoint {
         let (slot, answer) = self.open(None, transport, request, now);
         // Whoever carries a WebSocket writes to its socket.
         let stage = self.attach(slot, transport, Grade::Socket, now);
-        let receiver = Receiver::new(transport, None, stage);
+        let receiver = Receiver::new(self.receiver_number(), transport, None, stage);
         Action::Upgrade { head: handshake.accept(answer), receiver }
     }
 
@@ -131,6 +131,12 @@ impl Endpoint {
         };
         self.touch(slot);
         stage
+    }
+
+    fn receiver_number(&mut self) -> u64 {
+        let number = self.receivers;
+        self.receivers += 1;
+        number
     }
 
     /// Why no session can be opened now, if so.

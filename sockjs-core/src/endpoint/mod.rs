@@ -59,6 +59,8 @@ pub struct Endpoint {
     ended: VecDeque<Slot>,
     /// Once the endpoint was told to shut down.
     draining: bool,
+    /// Receivers so far.
+    receivers: u64,
     unconfirmed: usize,
     live: usize,
     stats: Stats,
@@ -106,6 +108,7 @@ impl Endpoint {
             starved: VecDeque::new(),
             ended: VecDeque::new(),
             draining: false,
+            receivers: 0,
             unconfirmed: 0,
             live: 0,
             stats: Stats::default(),
@@ -117,6 +120,16 @@ impl Endpoint {
     /// The service whose sessions these are.
     pub fn service(&self) -> &Service {
         &self.service
+    }
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn quota(&self) -> Quota {
+        self.quota
     }
 
     /// A WebSocket session's messages, or a send request's. All are taken and `batch` is empty, or

@@ -97,7 +97,7 @@ struct Attached {
 }
 
 /// The liveness check of a WebSocket: one ping at a time, a heartbeat delay after the one before it,
-/// whatever else is sent meanwhile.
+/// whatever else is sent meanwhile. (On the raw path pings are the heartbeats too.)
 #[derive(Debug)]
 enum Ping {
     /// None is under way, since the last was handed or the receiver came.

@@ -48,7 +48,7 @@ async fn run_on_tokio(options: &Options) -> io::Result<()> {
     let [mut first, mut both] =
         [signal(SignalKind::terminate())?, signal(SignalKind::terminate())?];
     announce(listener.local_addr()?);
-    let services: sockjs_tokio::Services = services(options);
+    let services: sockjs_tokio::Services = services(options)?;
     sockjs_tokio::serve(listener, services.clone())
         .with_limits(limits(options))
         .with_graceful_shutdown(drain(services, options.drain, async move { first.recv().await }))
@@ -63,7 +63,7 @@ async fn run_on_async_std(options: &Options) -> io::Result<()> {
     let listener = async_std::net::TcpListener::bind(options.listen).await?;
     let [mut first, both] = [Signals::new([Signal::Term])?, Signals::new([Signal::Term])?];
     announce(listener.local_addr()?);
-    let services: sockjs_async_std::Services = services(options);
+    let services: sockjs_async_std::Services = services(options)?;
     sockjs_async_std::serve(listener, services.clone())
         .with_limits(limits(options))
         .with_graceful_shutdown(drain(services, options.drain, async move { first.next().await }))
@@ -75,7 +75,7 @@ async fn run_on_smol(options: &Options) -> io::Result<()> {
     let listener = smol::net::TcpListener::bind(options.listen).await?;
     let [mut first, both] = [Signals::new([Signal::Term])?, Signals::new([Signal::Term])?];
     announce(listener.local_addr()?);
-    let services: sockjs_async_std::smol::Services = services(options);
+    let services: sockjs_async_std::smol::Services = services(options)?;
     sockjs_async_std::smol::serve(listener, services.clone())
         .with_limits(limits(options))
         .with_graceful_shutdown(drain(services, options.drain, async move { first.next().await }))

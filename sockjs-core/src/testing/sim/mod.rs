@@ -13,6 +13,7 @@ use super::checker::Checker;
 use super::output::Output;
 use super::violation::{Verdict, Violation};
 use super::{reading, request};
+use crate::trace::{self, Traced};
 use crate::wire::payload;
 use crate::{
     Action, ChunkId, CloseReason, Endpoint, Gone, Message, Principal, Quota, Receiver, Refused,
@@ -48,7 +49,7 @@ pub fn settings() -> Settings {
 #[derive(Debug)]
 pub struct Sim {
     /// The endpoint itself, for what the methods here do not offer.
-    pub endpoint: Endpoint,
+    pub endpoint: Traced,
     /// What the endpoint has promised so far.
     pub model: Checker,
     /// Whether a chunk is written in the moment in which it is handed. Yes.
@@ -67,6 +68,7 @@ pub struct Sim {
     prints: bool,
     transcript: Vec<String>,
     outputs: Option<VecDeque<Output>>,
+    trace: Option<Vec<u8>>,
 }
 
 /// A response or WebSocket at a client.
@@ -103,7 +105,7 @@ impl Sim {
         let quota = Quota::whole(&settings.limits);
         let service = Service::new(settings).expect("settings");
         Self {
-            endpoint: Endpoint::new(service.clone(), 0, quota, Seed::new(7)),
+            endpoint: Endpoint::new(service.clone(), 0, quota, Seed::new(7)).into(),
             model: Checker::new(service.settings(), quota),
             writes: true,
             now: START,
@@ -116,6 +118,7 @@ impl Sim {
             prints: false,
             transcript: Vec::new(),
             outputs: None,
+            trace: None,
         }
     }
 

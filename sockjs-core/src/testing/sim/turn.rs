@@ -167,6 +167,17 @@ impl Sim {
         self.outputs.as_mut()?.pop_front()
     }
 
+    /// From now on all that the endpoint is told is recorded; for new simulations.
+    pub fn record(&mut self, redaction: Option<Seed>) {
+        self.endpoint.record(0, redaction);
+        self.trace = Some(trace::MAGIC.to_vec());
+    }
+
+    /// What was recorded, for [`trace::replay`].
+    pub fn take_trace(&mut self) -> Vec<u8> {
+        self.trace.take().unwrap_or_default()
+    }
+
     /// Adds a line to the transcript.
     pub fn remark(&mut self, line: impl FnOnce() -> String) {
         if self.keeps_transcript {
@@ -246,6 +257,9 @@ impl Sim {
             }
             turns += 1;
             self.ensure(turns < 100_000, 10, "a turn does not end");
+        }
+        if let Some(trace) = &mut self.trace {
+            self.endpoint.take_trace(trace);
         }
         let stats = self.endpoint.stats();
         self.verify(self.model.check(&stats, self.endpoint.live()));
