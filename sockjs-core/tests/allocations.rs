@@ -58,20 +58,23 @@ impl Flow {
         self.now = self.now + Duration::from_millis(7);
         self.endpoint.handle_timeout(self.now);
         loop {
+            let transmit = self.endpoint.poll_transmit(&mut self.receiver, &mut self.buf);
+            let mut is_quiet = transmit.is_none();
             while let Some(event) = self.endpoint.poll_event() {
+                is_quiet = false;
                 assert!(!matches!(event, Event::Closed(..)));
             }
-            let Some(transmit) = self.endpoint.poll_transmit(&mut self.receiver, &mut self.buf)
-            else {
+            if is_quiet {
                 break;
-            };
-            frames += 1;
+            }
+            frames += u32::from(transmit.is_some());
             self.buf.clear();
-            if let Some(chunk) = transmit.chunk {
+            if let Some(chunk) = transmit.and_then(|transmit| transmit.chunk) {
                 self.endpoint.handle_written(chunk, self.now);
             }
         }
         self.endpoint.handle_pong(self.key, self.now);
+        while self.endpoint.poll_event().is_some() {}
         assert!(self.endpoint.poll_timeout().is_some_and(|at| at > self.now));
         frames
     }
