@@ -32,8 +32,8 @@ pub struct Limits {
     /// sessions, in bytes on the wire; of each the first 16 KiB are free. Enforced by the driver.
     /// 128 MiB.
     pub incoming_bytes: usize,
-    /// Bytes handed to a receiver and not yet written; at least one frame is always handed. Also
-    /// the length at which a message frame is cut. 64 KiB.
+    /// Bytes handed to a receiver and not yet written, beyond which no further frame is handed: so up
+    /// to a frame more. Also the length at which a message frame is cut. 64 KiB.
     pub window_bytes: usize,
     /// How long a write may make no progress. 10 s.
     pub write_stall: Duration,

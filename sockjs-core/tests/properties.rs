@@ -115,16 +115,3 @@ fn a_batch_may_take_the_place_of_a_session_whose_end_is_not_told_yet() {
     sim.post("post", "/000/quick/xhr_send", &format!("[\"{text}\"]"));
     assert_eq!(sim.recv_text(2), Some(text));
 }
-
-/// As the driver does.
-#[test]
-fn a_websocket_is_closed_when_more_waits_than_a_batch_may_be() {
-    let mut sim = Sim::tight(World { writes: true, tombstones: false, total_bytes: 100_000 });
-    sim.receive("socket", "/000/id/websocket");
-    let json = format!("[\"{}\"]", "x".repeat(200));
-    for _ in 0..8 {
-        sim.message("socket", json.clone());
-    }
-    assert!(!sim.waits("socket"));
-    assert!(sim.take_transcript().concat().contains("closed ProtocolError 1009"));
-}

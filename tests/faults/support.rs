@@ -188,6 +188,8 @@ fn connect(address: SocketAddr, receive_buffer_bytes: Option<usize>) -> TcpStrea
     }
     let connected = socket.connect_timeout(&address.into(), PATIENCE);
     connected.unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
+    // Closed in order, each would hold a port for a minute, and there are not enough of them.
+    socket.set_linger(Some(Duration::ZERO)).expect("no lingering");
     let stream = TcpStream::from(socket);
     stream.set_nodelay(true).expect("TCP_NODELAY");
     stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");

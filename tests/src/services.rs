@@ -1,7 +1,6 @@
 //! The services of the conformance server (PROTOCOL §9), on any runtime.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sockjs_driver::{

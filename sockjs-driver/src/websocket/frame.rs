@@ -111,11 +111,11 @@ pub(super) fn read_close(frame: &[u8]) -> Result<Option<(u16, String)>, Violatio
         [_] => Err(protocol("Close code is cut off")),
         &[high, low, ref reason @ ..] => {
             let code = u16::from_be_bytes([high, low]);
+            let reason = str::from_utf8(reason).map_err(|_| NOT_UTF8)?;
             // RFC 6455 §7.4 and the registry that it founds; 1010 is a client's alone.
             if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
                 return Err(protocol("Invalid close code"));
             }
-            let reason = str::from_utf8(reason).map_err(|_| NOT_UTF8)?;
             Ok(Some((code, reason.to_owned())))
         }
     }

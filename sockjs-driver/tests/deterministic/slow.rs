@@ -136,7 +136,7 @@ fn one_that_reads_slowly_and_lives_is_served() {
     let mut reader = Reader::default();
     for _ in 0..200 {
         scene.run_for(Duration::from_secs(1));
-        reader.read(&plug, 9_000);
+        reader.read(&plug, ROOM);
         assert!(!plug.is_ended(), "{:?}", scene.lines());
     }
     assert!(reader.text_bytes > 1_000_000);

@@ -109,7 +109,7 @@ fn service(choice: u8) -> Service {
 
 fn check_answer(service: &Service, head: &Parts, answer: &Response<Bytes>) {
     let (status, headers) = (answer.status().as_u16(), answer.headers());
-    assert!([200, 204, 304, 400, 403, 404, 405, 426, 500, 503].contains(&status), "{status}");
+    assert!([200, 204, 304, 400, 403, 404, 405, 413, 426, 500, 503].contains(&status), "{status}");
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     match (length, status) {
         (None, 204 | 304) => assert!(answer.body().is_empty()),
@@ -216,6 +216,8 @@ fn send(service: &Service, endpoint: &mut Endpoint, head: &Parts, permit: SendPe
     receive(endpoint, endpoint_action(*first), Transport::Xhr, None);
     match endpoint.handle_send(permit, None, START) {
         Action::Collect { reply, .. } => check_answer(service, head, &reply.accepted()),
+        // By the length that it announces.
+        Action::Respond(answer) if answer.status() == 413 => check_answer(service, head, &answer),
         other => panic!("{other:?} for a session that is open"),
     }
     let Route::Send(second) = service.route(head.clone(), &peer(), 7, START) else {
