@@ -102,16 +102,20 @@ fn random_operations_reach_every_corner() {
     }
 }
 
-/// The end of a session frees its part of the total before the application is told.
+/// The end of two sessions lets a batch in; the application is told of the second only afterwards.
 #[test]
 fn a_batch_may_take_the_place_of_a_session_whose_end_is_not_told_yet() {
     let mut sim = Sim::tight(World { writes: false, tombstones: false, total_bytes: 700 });
-    sim.receive("slow", "/000/slow/xhr_streaming");
-    sim.receive("quick", "/000/quick/xhr_streaming");
-    sim.all_written("quick");
-    sim.send(1, "x").unwrap();
-    sim.sleep(secs(20));
+    for name in ["first", "quick", "second"] {
+        sim.receive(name, &format!("/000/{name}/xhr_streaming"));
+        sim.all_written(name);
+    }
+    for session in [1, 1, 3] {
+        sim.send(session, "x".repeat(130)).unwrap();
+    }
     let text = "x".repeat(800);
     sim.post("post", "/000/quick/xhr_send", &format!("[\"{text}\"]"));
+    sim.sleep(secs(20));
+    sim.timeout();
     assert_eq!(sim.recv_text(2), Some(text));
 }
