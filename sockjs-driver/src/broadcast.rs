@@ -1,10 +1,11 @@
 //! Groups of sessions that are sent the same messages (DESIGN §4).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use sockjs_core::{Message, SendError};
 
 use crate::session::SessionHandle;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Sends in one turn of a shard, so that others get theirs.
 const SENDS_PER_TURN: usize = 256;

@@ -50,6 +50,7 @@ mod services;
 mod session;
 mod shard;
 mod sockjs;
+mod sync;
 mod upload;
 mod waiting;
 mod websocket;

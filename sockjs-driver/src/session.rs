@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
@@ -13,6 +13,7 @@ use futures_sink::Sink;
 use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
 use crate::shard::Shard;
+use crate::sync::{Mutex, MutexGuard};
 
 /// One client, from its opening to its end: the application's side.
 ///

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
@@ -17,6 +17,7 @@ use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
 use crate::app::App;
 use crate::connection::Ledger;
 use crate::session::Inner;
+use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::Waiting;
 
 /// Some of a service's sessions.

@@ -63,8 +63,11 @@ struct Session {
     confirmed: u64,
     /// The client showed that it got so many.
     asked_for_more: u64,
-    /// Chunks in flight, each with the count of messages handed with it and before it.
-    chunks: VecDeque<(u64, u64)>,
+    chunks: VecDeque<Chunk>,
+    /// Receivers that were attached.
+    receivers: u32,
+    /// Messages handed before the chunk that was lost, if a loss ended the session.
+    handed_before_loss: Option<u64>,
     /// Messages of the client that the application has not taken.
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
@@ -72,6 +75,16 @@ struct Session {
     gave_up: bool,
     /// Messages handed before the ping that is not answered.
     pinged: Option<u64>,
+}
+
+/// A chunk in flight.
+#[derive(Debug)]
+struct Chunk {
+    seq: u64,
+    receiver: u32,
+    /// Messages handed before it, and with it too.
+    before: u64,
+    handed: u64,
 }
 
 fn cost(message: &Message) -> usize {
@@ -158,6 +171,7 @@ impl Checker {
         ensure!(!session.closed, 5, "{name} came to a session that has ended");
         let before = session.attached.replace((name.clone(), transport));
         ensure!(before.is_none(), 4, "{name} came while {before:?} is attached");
+        session.receivers += 1;
         session.active = now;
         session.asked_for_more = session.handed;
         session.confirm();
@@ -307,6 +321,7 @@ impl Checker {
         };
         let session = self.session(key);
         session.active = now;
+        let before = session.handed;
         let in_order = match &frame {
             Frame::Open => !session.open_frame && !session.close_frame,
             Frame::Messages(_) if transport == Transport::RawWebsocket => !session.close_frame,
@@ -337,10 +352,15 @@ impl Checker {
             Frame::Heartbeat => {}
         }
         if let Some(chunk) = transmit.chunk {
-            let last = session.chunks.back().map(|(seq, _)| *seq);
+            let last = session.chunks.back().map(|chunk| chunk.seq);
             let upwards = chunk.session == key && last.is_none_or(|last| last < chunk.seq);
             ensure!(upwards, 5, "chunk {chunk:?} comes after {last:?}");
-            session.chunks.push_back((chunk.seq, session.handed));
+            session.chunks.push_back(Chunk {
+                seq: chunk.seq,
+                receiver: session.receivers,
+                before,
+                handed: session.handed,
+            });
         }
         Ok(frame)
     }
@@ -351,8 +371,8 @@ impl Checker {
             return;
         }
         session.progress = now;
-        while session.chunks.front().is_some_and(|(seq, _)| *seq <= chunk.seq)
-            && let Some((_, handed)) = session.chunks.pop_front()
+        while session.chunks.front().is_some_and(|known| known.seq <= chunk.seq)
+            && let Some(Chunk { handed, .. }) = session.chunks.pop_front()
         {
             for message in session.outbox.drain(..(handed - session.written) as usize) {
                 session.outbox_bytes -= cost(&message);
@@ -361,6 +381,19 @@ impl Checker {
             session.written = handed;
         }
         session.confirm();
+    }
+
+    /// The chunk was lost, with all that the same receiver was handed after it.
+    pub(super) fn lost(&mut self, chunk: ChunkId) {
+        let session = self.session(chunk.session);
+        let Some(at) = session.chunks.iter().position(|known| known.seq == chunk.seq) else {
+            return;
+        };
+        // What another receiver was handed later may have arrived.
+        let (before, receiver) = (session.chunks[at].before, session.chunks[at].receiver);
+        if session.chunks.range(at..).all(|later| later.receiver == receiver) {
+            session.handed_before_loss = Some(before);
+        }
     }
 
     pub(super) fn ponged(&mut self, key: SessionKey) {

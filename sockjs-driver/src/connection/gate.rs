@@ -3,7 +3,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -16,6 +16,7 @@ use hyper::{body::Incoming, service::Service};
 use pin_project_lite::pin_project;
 
 use super::{fifo::Chunk, line::Line, lock, shared::ConnectionHandle};
+use crate::sync::Mutex;
 
 /// A service that is asked only about sound requests, and told where they come from.
 pub(super) struct Gate<I, S, C: Chunk> {
