@@ -140,6 +140,8 @@ mod tests {
         let shares: usize = (0..4).map(|i| Quota::share(&limits, i, 4).sessions).sum();
         assert_eq!(shares, 10);
         assert_eq!(Quota::share(&limits, 0, 1), Quota::whole(&limits));
+        let unlimited = Limits { total_bytes: usize::MAX, ..limits };
+        assert_eq!(Quota::share(&unlimited, 3, 4).total_bytes, usize::MAX);
     }
 
     #[test]

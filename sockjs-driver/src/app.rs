@@ -4,7 +4,6 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::{StatusCode, request};
@@ -13,6 +12,7 @@ use sockjs_core::{Principal, Timestamp};
 use crate::recording::Recording;
 use crate::runtime::{Clock, Runtime, Task};
 use crate::session::{Inner, Session};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs one session.
 pub(crate) type Handler = Box<dyn Fn(Session) -> Task + Send + Sync>;

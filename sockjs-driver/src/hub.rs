@@ -1,7 +1,6 @@
 //! A service with its shards.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sockjs_core::trace::Traced;
 use sockjs_core::{Endpoint, Quota, Seed, Service};
@@ -10,6 +9,7 @@ use crate::app::App;
 use crate::claim::Budget;
 use crate::recording;
 use crate::shard::Shard;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// What all clones of a service share.
 pub(crate) struct Hub {

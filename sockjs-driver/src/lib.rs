@@ -54,6 +54,7 @@ mod services;
 mod session;
 mod shard;
 mod sockjs;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upload;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use sockjs_core::Seed;
 use sockjs_core::trace::{MAGIC, Traced};
+
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A trace of all that services are told, to be replayed by [`sockjs_core::trace::replay`]. Several
 /// services may share one; a clone is the same recording.

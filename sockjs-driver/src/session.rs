@@ -5,8 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
@@ -15,6 +14,8 @@ use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, Sessi
 
 use crate::broadcast::{Left, Memberships};
 use crate::shard::{LATEST, Shard, Turn};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// One client, from its opening to its end: the application's side.
 ///

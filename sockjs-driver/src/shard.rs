@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::broadcast::Left;
 use crate::connection::Ledger;
 use crate::session::Inner;
+use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::Waiting;
 
 /// For turns that do nothing to which the time matters: an older one counts as the latest one seen,

@@ -253,7 +253,10 @@ impl Endpoint {
     /// Time has passed. May be called at any time; only what is due happens.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let now = self.advance(now);
-        while let Some(entry) = self.timers.pop(now) {
+        // Each is looked at once: one that stays due is left to the next call, so that this one ends
+        // whatever sessions do (invariant 10).
+        for _ in 0..self.timers.len() {
+            let Some(entry) = self.timers.pop(now) else { break };
             let Some(holding) = self.sessions.get_mut(entry.slot) else { continue };
             if holding.scheduled == Some(entry.at) {
                 holding.scheduled = None;

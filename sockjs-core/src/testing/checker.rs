@@ -64,6 +64,8 @@ struct Session {
     /// The client showed that it got so many.
     asked_for_more: u64,
     chunks: VecDeque<InFlight>,
+    /// Messages handed before the chunk that was lost, if a loss ended the session.
+    handed_before_loss: Option<u64>,
     /// Messages of the client that the application has not taken.
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
@@ -78,7 +80,8 @@ struct Session {
 struct InFlight {
     seq: u64,
     receiver: Arc<str>,
-    /// Count of messages handed with it and before it.
+    /// Count of messages handed before it, and with it too.
+    before: u64,
     handed: u64,
     written: bool,
 }
@@ -322,6 +325,7 @@ impl Checker {
         };
         let session = self.session(key);
         session.active = now;
+        let before = session.handed;
         let in_order = match &frame {
             Frame::Open => !session.open_frame && !session.close_frame,
             Frame::Messages(_) if transport == Transport::RawWebsocket => !session.close_frame,
@@ -358,6 +362,7 @@ impl Checker {
             session.chunks.push_back(InFlight {
                 seq: chunk.seq,
                 receiver: name.into(),
+                before,
                 handed: session.handed,
                 written: false,
             });
@@ -388,6 +393,20 @@ impl Checker {
             session.written = handed;
         }
         session.confirm();
+    }
+
+    /// The chunk was lost, with all that the same receiver was handed after it.
+    pub(super) fn lost(&mut self, chunk: ChunkId) {
+        let session = self.session(chunk.session);
+        let Some(at) = session.chunks.iter().position(|known| known.seq == chunk.seq) else {
+            return;
+        };
+        let (lost, later) = (&session.chunks[at], session.chunks.range(at..));
+        // What another receiver was handed later may have arrived.
+        let is_last = !lost.written && later.into_iter().all(|it| it.receiver == lost.receiver);
+        if is_last {
+            session.handed_before_loss = Some(lost.before);
+        }
     }
 
     pub(super) fn ponged(&mut self, key: SessionKey) {

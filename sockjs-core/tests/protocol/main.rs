@@ -7,6 +7,7 @@ mod account;
 mod back_pressure;
 mod binding;
 mod closing;
+mod driving;
 mod expiry;
 mod heartbeat;
 mod limits;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 use sockjs_core::SessionKey;
@@ -16,6 +16,7 @@ use sockjs_core::SessionKey;
 use super::{Envelope, Reached, SENDS_PER_TURN, WhenFull};
 use crate::session::{Inner, SessionHandle};
 use crate::shard::Shard;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The members of a group in this process: see [`Fanout`](super::Fanout). A clone is the same.
 #[derive(Clone, Debug)]

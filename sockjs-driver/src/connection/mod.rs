@@ -25,13 +25,10 @@ mod scan;
 mod serve;
 mod shared;
 mod stream;
-#[cfg(test)]
+#[cfg(all(test, not(sockjs_shuttle)))]
 mod tests;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::PoisonError, time::Duration};
 
 pub(crate) use self::{
     clock::{Clock, Patience},
@@ -40,6 +37,7 @@ pub(crate) use self::{
     shared::{ConnectionHandle, Parked},
     stream::Stream,
 };
+use crate::sync::{Mutex, MutexGuard};
 
 /// The limits of one connection.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,6 @@
 //! What a connection shares with the responses that it carries.
 
-use std::{
-    fmt, mem,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    task::Waker,
-};
+use std::{fmt, mem, sync::Arc, task::Waker};
 
 use hyper::upgrade::Upgraded;
 
@@ -15,6 +8,10 @@ use super::{
     fifo::{Chunk, Fifo, Ledger},
     lock,
     stream::Stream,
+};
+use crate::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// A request's way to the connection that carries it, found in the request's extensions under

@@ -455,6 +455,7 @@ impl Sim {
         let certain = if all { chunks.front() } else { chunks.back() };
         if let Some(chunk) = certain {
             let now = self.tell();
+            self.model.lost(*chunk);
             self.endpoint.handle_lost(*chunk, now);
             self.drain();
         }
