@@ -8,7 +8,9 @@ use sockjs_core::testing::{fuzz as core, run_twice};
 use sockjs_driver::testing::fuzz as driver;
 
 /// The targets of `fuzz/targets`.
-const TARGETS: [(&str, fn(&[u8])); 7] = [
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 7] = [
     ("forms", core::form),
     ("frames", driver::frames),
     ("heads", core::head),
