@@ -14,6 +14,18 @@ const GENERATOR_PATH = join(__dirname, '../../target/release/sockjs-bench');
 /** A load that takes longer has failed, in milliseconds. */
 const PATIENCE = 180_000;
 
+/** Processes that must not outlive this one. */
+const children = new Set();
+process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.on(signal, () => process.exit(code));
+
+function start(command, stdio) {
+  const child = spawn(command[0], command.slice(1), { stdio });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
 /** Figures of each cell: `{ value, low, high, server, generator }`, the last two as parts of a processor, or `{ failed }`. */
 async function measure(workload, servers, { rounds, pace }) {
   const seen = {};
@@ -56,14 +68,14 @@ function median(values) {
 
 /** One report of the generator. */
 async function sample(workload, cell, server, pace) {
-  const [command, ...options] = [...SERVER, ...server.start, ...(cell.lasting ? server.lasting : [])];
-  const child = spawn(command, options, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const command = [...SERVER, ...server.start, ...(cell.lasting ? server.lasting : [])];
+  const child = start(command, ['ignore', 'pipe', 'ignore']);
   const ended = once(child, 'exit');
   try {
     const url = await address(child);
     if (cell.before) await generate(url, server, cell.before, ['--seconds', '0']);
     const seconds = cell.load.startsWith('idle') || workload.id === 'latency' ? pace.idle : pace.seconds;
-    const more = ['--server-pid', `${child.pid}`, '--warmup', `${pace.warmup}`, '--seconds', `${seconds}`];
+    const more = ['--server-pid', `${child.pid}`, '--warmup', `${pace.warmup * (server.warmup ?? 1)}`, '--seconds', `${seconds}`];
     return await generate(url, server, cell.load, more);
   } finally {
     child.kill('SIGKILL');
@@ -85,13 +97,14 @@ async function address(child) {
 async function generate(url, server, load, more) {
   const [name, path, ...options] = load.split(' ');
   const all = [name, '--url', url + path, ...options, ...(server.dialect ?? []), ...more, '--json'];
-  const [command, ...rest] = [...GENERATOR, GENERATOR_PATH, ...all];
-  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE, killSignal: 'SIGKILL' });
+  const child = start([...GENERATOR, GENERATOR_PATH, ...all], ['ignore', 'pipe', 'pipe']);
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
   const output = ['', ''];
   [child.stdout, child.stderr].forEach((stream, index) => {
     stream.setEncoding('utf8').on('data', (text) => (output[index] += text));
   });
   const [code] = await once(child, 'close');
+  clearTimeout(timer);
   if (code !== 0) throw new Error(output[1].trim() || 'the load took too long');
   return JSON.parse(output[0]);
 }

@@ -7,6 +7,7 @@ const { join } = require('node:path');
 
 const { workloads } = require('./workloads');
 const { curves, ratios } = require('./plots');
+const { model, HEAD, EFFICIENCY } = require('./model');
 
 const BEGIN = '<!-- figures: written by bench/compare -->';
 const END = '<!-- end of figures -->';
@@ -63,7 +64,9 @@ function figures(rows) {
   const measured = workloads.filter(({ id }) => rows[id]);
   const loads = measured.map(({ id }) => rows[id].load);
   const rounds = [...new Set(measured.map(({ id }) => rows[id].rounds))].join(' or ');
-  const machine = `${os.cpus()[0].model}, ${os.cpus().length} processors, Linux ${os.release().split('-')[0]}, Node ${process.versions.node}`;
+  const [{ model: processor }] = os.cpus();
+  const linux = os.release().split('-')[0];
+  const machine = `${processor}, ${os.cpus().length} processors, Linux ${linux}, Node ${process.versions.node}`;
   const range = loads.length ? `${round(Math.min(...loads))} to ${round(Math.max(...loads))}` : 'not known';
   return `
 ${machine}. Medians of ${rounds} rounds; load average of the machine meanwhile: ${range}. From its lowest to its highest
@@ -72,7 +75,14 @@ round, a figure spreads by ${spread(measured, rows)} of its median, for half of 
 ${table(measured, rows)}
 ${failures(measured, rows)}
 ${goals(measured, rows)}
-${curveTables(measured, rows)}`;
+${curveTables(measured, rows)}
+${modelTable(rows)}`;
+}
+
+function modelTable(rows) {
+  const lines = model(rows).map((values) => values.map((value, index) => (index ? round(value) : `${value}`)));
+  if (lines.length === 0) return '';
+  return `*Model*: the figures above, times the processors, times ${EFFICIENCY}.\n\n${markdown(HEAD, lines)}\n`;
 }
 
 function spread(measured, rows) {

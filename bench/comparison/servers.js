@@ -11,14 +11,14 @@ const LASTING = ['--disconnect-delay', '600'];
 
 /**
  * `column`: of the table. `lasting`: arguments for a server whose abandoned sessions stay. `dialect`: what the generator
- * must be told to speak. `package`: what brings it.
+ * must be told to speak. `package`: what brings it. `warmup`: times as long as for others, where code is compiled as it runs.
  */
 const servers = [
   { id: 'tokio', title: 'sockjs-rs on tokio', package: 'ours', command: (at) => [at.ours('bench-server')],
     lasting: [...LASTING, '--sessions', '200000'] },
   { id: 'async-std', title: 'sockjs-rs on async-std', package: 'ours', lasting: [...LASTING, '--sessions', '200000'],
     command: (at) => [at.ours('bench-server'), '--runtime', 'async-std'] },
-  { id: 'node', title: 'sockjs 0.3.24 on Node', package: 'node', lasting: LASTING,
+  { id: 'node', title: 'sockjs 0.3.24 on Node', package: 'node', lasting: LASTING, warmup: 4,
     command: (at) => ['node', at.cache('node/server.js')] },
   { id: 'tornado', title: 'sockjs-tornado 1.0.7', package: 'tornado', lasting: LASTING,
     command: (at) => [at.cache('tornado/bin/python'), '-B', at.cache('tornado/server.py')] },
