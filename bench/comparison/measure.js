@@ -26,26 +26,29 @@ function start(command, stdio) {
   return child;
 }
 
-/** Figures of each cell: `{ value, low, high, server, generator }`, the last two as parts of a processor, or `{ failed }`. */
+/**
+ * Figures of each cell: `{ value, low, high, server, generator }`, the last two as parts of a processor, or `{ failed }`.
+ */
 async function measure(workload, servers, { rounds, pace }) {
   const seen = {};
-  const isSkipped = new Set();
   for (let round = 0; round < rounds; round += 1) {
     for (const cell of workload.cells) {
       const server = servers.find(({ id }) => id === cell.server);
-      if (!server || isSkipped.has(cell.key)) continue;
+      if (!server) continue;
+      const { reports, errors } = (seen[cell.key] ??= { reports: [], errors: [] });
       try {
-        (seen[cell.key] ??= []).push(await sample(workload, cell, server, pace));
+        reports.push(await sample(workload, cell, server, pace));
       } catch (error) {
         console.error(`${workload.id}, ${cell.key}: ${error.message}`);
-        isSkipped.add(cell.key);
-        seen[cell.key] = { failed: error.message };
+        errors.push(error.message);
       }
     }
   }
-  const figures = (reports) => (reports.failed ? reports : summary(workload, reports));
-  const cells = Object.fromEntries(Object.entries(seen).map(([key, reports]) => [key, figures(reports)]));
-  return { rounds, load: os.loadavg()[0], cells };
+  const cells = Object.entries(seen).map(([key, { reports, errors }]) => {
+    // What fails in one round only is counted by the others.
+    return [key, reports.length > 0 ? summary(workload, reports) : { failed: errors[0] }];
+  });
+  return { rounds, load: os.loadavg()[0], cells: Object.fromEntries(cells) };
 }
 
 function summary({ measure }, reports) {
@@ -75,7 +78,8 @@ async function sample(workload, cell, server, pace) {
     const url = await address(child);
     if (cell.before) await generate(url, server, cell.before, ['--seconds', '0']);
     const seconds = cell.load.startsWith('idle') || workload.id === 'latency' ? pace.idle : pace.seconds;
-    const more = ['--server-pid', `${child.pid}`, '--warmup', `${pace.warmup * (server.warmup ?? 1)}`, '--seconds', `${seconds}`];
+    const warmup = pace.warmup * (server.warmup ?? 1);
+    const more = ['--server-pid', `${child.pid}`, '--warmup', `${warmup}`, '--seconds', `${seconds}`];
     return await generate(url, server, cell.load, more);
   } finally {
     child.kill('SIGKILL');

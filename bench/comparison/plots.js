@@ -108,7 +108,7 @@ function curves(horizontal, vertical, lines) {
       text(left + 32, height, title),
     ];
   });
-  return svg(right, bottom + 58 + drawn.length * 18, [...axes, ...parts]);
+  return svg(right + 20, bottom + 58 + drawn.length * 18, [...axes, ...parts]);
 }
 
 module.exports = { curves, ratios };
