@@ -17,7 +17,7 @@ const READ_BYTES: usize = 256 * 1024;
 const EVENTS: usize = 1024;
 /// Connections from one address of the loopback network, of the 28,232 ports that it has.
 const FROM_ONE_ADDRESS: usize = 16_000;
-/// Addresses that are used in turn.
+/// Addresses that are used in turn, from 127.0.0.2 on: the first one is the servers'.
 const ADDRESSES: usize = 64;
 
 /// One connection of a [`Net`].
@@ -78,8 +78,10 @@ impl Net {
             Socket::new(Domain::for_address(self.server), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        // Nothing lingers, or the ports of one run would be missed in the next.
+        socket.set_linger(Some(Duration::ZERO))?;
         if self.server.ip() == Ipv4Addr::LOCALHOST {
-            let host = self.opened / FROM_ONE_ADDRESS % ADDRESSES + 1;
+            let host = self.opened / FROM_ONE_ADDRESS % ADDRESSES + 2;
             let address = Ipv4Addr::new(127, 0, 0, u8::try_from(host)?);
             socket.bind(&SocketAddr::from((address, 0)).into())?;
         }
