@@ -475,6 +475,11 @@ impl Endpoint {
         let mut touched = std::mem::take(&mut self.touched);
         touched.drain(..).for_each(|slot| self.settle(slot));
         self.touched = touched;
+        // A deadline that was over before it was set, and then moved, asks for no further call.
+        let sessions = &self.sessions;
+        self.timers.forget_stale(self.now, |entry| {
+            sessions.get(entry.slot).is_some_and(|holding| holding.scheduled == Some(entry.at))
+        });
     }
 
     /// Follows up on a change of a session: the one place that keeps tables, counts and timers in

@@ -53,6 +53,15 @@ impl Timers {
         self.heap.peek().map(|Reverse(entry)| entry.at)
     }
 
+    /// Forgets due entries at the front that are not `is_live`.
+    pub(crate) fn forget_stale(&mut self, now: Timestamp, is_live: impl Fn(&Entry) -> bool) {
+        while self.next().is_some_and(|at| at <= now)
+            && self.heap.peek().is_some_and(|Reverse(entry)| !is_live(entry))
+        {
+            self.heap.pop();
+        }
+    }
+
     /// Takes an entry that is due.
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<Entry> {
         if self.next()? > now {
