@@ -206,7 +206,7 @@ fn close(payload: &[u8]) -> Result<Option<(u16, String)>, u16> {
     // The last is not in the RFC: see `is_bad_close` in the codec.
     match code {
         1002 if reason == "Protocol violation" => Err(1002),
-        1000..=1003 | 1007..=1013 | 3000..=4999 => Ok(Some((code, reason.to_owned()))),
+        1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(Some((code, reason.to_owned()))),
         _ => Err(1002),
     }
 }
