@@ -45,3 +45,27 @@ impl Inbox {
         std::mem::take(&mut self.queue).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inbox(count: usize) -> Inbox {
+        let mut batch = vec![Message::text("x"); count];
+        let mut inbox = Inbox { queue: VecDeque::with_capacity(count), bytes: 0 };
+        inbox.extend(&mut batch, count * 65);
+        inbox
+    }
+
+    #[test]
+    fn a_queue_that_was_long_gives_its_memory_back_once_it_is_empty() {
+        for (count, is_kept) in [(10, true), (64, true), (65, false), (1_000, false)] {
+            let mut inbox = inbox(count);
+            for left in (0..count).rev() {
+                assert!(inbox.pop().is_some());
+                assert_eq!((inbox.bytes(), inbox.is_empty()), (left * 65, left == 0));
+            }
+            assert_eq!(inbox.queue.capacity() > 0, is_kept, "{count}");
+        }
+    }
+}

@@ -275,6 +275,7 @@ mod tests {
         let third = outbox.hand(1, 10, 1, NOW);
         assert!(outbox.lost(second));
         assert!(!outbox.lost(third), "lost with the one before it");
+        assert!(outbox.has_window(11) && !outbox.has_window(10), "the first is in flight");
         assert_eq!(outbox.close().unsent.len(), 3);
     }
 
@@ -285,6 +286,20 @@ mod tests {
         outbox.hand(1, 10, 2, NOW);
         assert!(outbox.lost(first));
         assert_eq!(outbox.close().unsent.len(), 1);
+    }
+
+    #[test]
+    fn a_queue_that_was_long_gives_its_memory_back_once_it_is_empty() {
+        for (count, is_kept) in [(10, true), (64, true), (65, false), (1_000, false)] {
+            let mut outbox = Outbox { queue: VecDeque::with_capacity(count), ..Outbox::default() };
+            (0..count).for_each(|_| outbox.push(Message::text("x")));
+            for left in (0..count).rev() {
+                let seq = outbox.hand(1, 1, 1, NOW);
+                outbox.written(seq, NOW);
+                assert_eq!((outbox.bytes(), outbox.is_waiting()), (left * 65, left > 0));
+            }
+            assert_eq!(outbox.queue.capacity() > 0, is_kept, "{count}");
+        }
     }
 
     proptest! {

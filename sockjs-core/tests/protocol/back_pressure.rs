@@ -79,6 +79,20 @@ fn after_10_seconds_the_answer_is_503_and_the_session_ends_with_1002() {
     }
 }
 
+/// All that was planned is due at once, so nothing else brings the session's turn again.
+#[test]
+fn patience_that_has_ended_is_no_deadline_any_more() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr_streaming");
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    sim.post("q", "/000/s/xhr_send", "[\"2\"]");
+    sim.sleep(secs(3_600));
+    sim.timeout();
+    assert!(sim.endpoint.poll_timeout().is_none_or(|at| at > sim.now()));
+    assert_eq!(sim.unanswered(), 0);
+}
+
 #[test]
 fn trying_in_vain_does_not_restore_the_patience() {
     let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 300);

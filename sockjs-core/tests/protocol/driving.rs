@@ -64,6 +64,46 @@ fn a_session_counts_as_opened_once_its_open_frame_was_handed() {
 }
 
 #[test]
+fn what_the_buffer_holds_already_does_not_count() {
+    let (mut endpoint, mut receiver) = fresh();
+    let key = receiver.session().unwrap();
+    // More than the window.
+    let mut buf = bytes::BytesMut::zeroed(70 * 1024);
+    assert!(endpoint.poll_transmit(&mut receiver, &mut buf).is_some());
+    endpoint.send(key, Message::text("x")).unwrap();
+    assert!(endpoint.poll_transmit(&mut receiver, &mut buf).is_some());
+    assert!(buf.ends_with(b"oa[\"x\"]"));
+}
+
+#[test]
+fn who_has_messages_to_read_is_not_told_of_more() {
+    let (mut endpoint, mut receiver) = fresh();
+    let key = receiver.session().unwrap();
+    assert_eq!(endpoint.handle_messages(key, &mut messages(1), START), Ok(()));
+    let mut buf = bytes::BytesMut::new();
+    assert!(endpoint.poll_transmit(&mut receiver, &mut buf).is_some());
+    assert_eq!(events(&mut endpoint), "opened");
+    assert_eq!(endpoint.handle_messages(key, &mut messages(1), START), Ok(()));
+    assert_eq!(events(&mut endpoint), "");
+    assert!(endpoint.recv(key).is_some() && endpoint.recv(key).is_some());
+    assert!(endpoint.recv(key).is_none());
+    assert_eq!(endpoint.handle_messages(key, &mut messages(1), START), Ok(()));
+    assert_eq!(events(&mut endpoint), "readable");
+}
+
+#[test]
+fn a_session_ends_once_all_that_it_handed_is_written() {
+    let (mut sim, _) = open();
+    sim.send(1, "x").unwrap();
+    sim.close(1, sockjs_core::CloseReason::GO_AWAY);
+    sim.skip();
+    assert!(sim.written("w"), "the message");
+    sim.expect(&[]);
+    assert!(sim.written("w"), "the close");
+    sim.expect(&["+0.000s #1: closed Application 3000 Go away!, written 1, uncertain 1"]);
+}
+
+#[test]
 fn a_batch_is_tried_again_once_half_of_the_queue_is_free() {
     let (mut sim, key) = open();
     let endpoint = &mut sim.endpoint;

@@ -31,8 +31,13 @@ const STACK_BYTES: usize = 512 * 1024;
 /// Runs a model under schedules of two kinds: any, and those with few changes of who runs, which
 /// find what needs a long run at the wrong moment.
 fn check(model: impl Fn() + Send + Sync + Copy + 'static) {
+    check_often(1, model);
+}
+
+/// As [`check`], so many times as often: for what only few schedules show.
+fn check_often(times: usize, model: impl Fn() + Send + Sync + Copy + 'static) {
     let asked = std::env::var("SCHEDULES").ok().and_then(|count| count.parse().ok());
-    let schedules: usize = asked.unwrap_or(1_000);
+    let schedules = times * asked.unwrap_or(1_000);
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;
     Runner::new(RandomScheduler::new(schedules), config.clone()).run(model);

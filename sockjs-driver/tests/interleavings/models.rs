@@ -9,7 +9,7 @@ use shuttle::sync::mpsc::channel;
 use sockjs_driver::{Broadcast, Cause, CloseReason, Session, SessionHandle};
 
 use crate::client::{all, messages, poll_to_the_end, post, stream, stream_of};
-use crate::{NEVER, Scene, check};
+use crate::{NEVER, Scene, check, check_often};
 
 const GO_AWAY: &str = r#"c[3000,"Go away!"]"#;
 
@@ -149,7 +149,7 @@ fn of_two_receivers_one_is_refused() {
 /// A deadline comes that is earlier than the one that the timer task sleeps for, or is about to.
 #[test]
 fn an_earlier_deadline_wakes_the_timer() {
-    check(|| {
+    check_often(16, || {
         let (ended, end) = channel();
         let scene = Scene::new(
             |builder| builder.disconnect_delay(Duration::from_secs(5)).heartbeat_delay(NEVER),
