@@ -78,6 +78,23 @@ pub enum FrameKind {
     Close(CloseReason),
 }
 
+/// What came from a WebSocket's client, as the driver's codec read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientFrame<'a> {
+    /// A text message, whole.
+    Text(&'a str),
+    /// A binary message, whole.
+    Binary(&'a [u8]),
+    /// A pong, whether it was asked for or not. Pings are the codec's to answer.
+    Pong,
+    /// The client's close, perhaps with a code and a reason. It is the codec's to echo; nothing is
+    /// transmitted after it.
+    Close(Option<CloseReason>),
+    /// What is no WebSocket, or over the limit; to be closed with this.
+    Violation(CloseReason),
+}
+
 /// What to do for a request that the endpoint decided on.
 #[derive(Debug)]
 pub enum Action {
@@ -130,7 +147,8 @@ pub enum Event {
     /// receiver again.
     Transmit(SessionKey),
     /// [`Endpoint::handle_messages`](crate::Endpoint::handle_messages) may be tried again after it
-    /// said full.
+    /// said full; or [`Endpoint::poll_transmit`](crate::Endpoint::poll_transmit), for a receiver
+    /// that holds messages.
     Resume(SessionKey),
     /// The session ended. Always the last event for the application; a receiver may still be told
     /// to transmit its close frame.

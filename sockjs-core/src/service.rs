@@ -103,6 +103,15 @@ impl Service {
     ///
     /// `entropy` must be fresh and unpredictable; only `info` shows it.
     pub fn route(&self, head: request::Parts, peer: &Peer, entropy: u32, now: Timestamp) -> Route {
+        let is_head = head.method == Method::HEAD;
+        match self.decide(head, peer, entropy, now) {
+            // HEAD is GET without the body; its length is still told.
+            Route::Respond(response) if is_head => Route::Respond(response.map(|_| Bytes::new())),
+            route => route,
+        }
+    }
+
+    fn decide(&self, head: request::Parts, peer: &Peer, entropy: u32, now: Timestamp) -> Route {
         let settings = self.settings();
         let rest = path::below(&settings.prefix, head.uri.path());
         let answer = answer_below(rest);
@@ -126,17 +135,10 @@ impl Service {
         }
         match resource {
             Resource::Greeting => {
-                let text = answer.text(StatusCode::OK, "Welcome to SockJS!\n");
-                Route::Respond(bodiless_for(&head.method, text))
+                Route::Respond(answer.text(StatusCode::OK, "Welcome to SockJS!\n"))
             }
-            Resource::Info => {
-                let info = self.info(&head, answer, entropy);
-                Route::Respond(bodiless_for(&head.method, info))
-            }
-            Resource::Iframe => {
-                let page = self.0.iframe.respond(&head.headers, now);
-                Route::Respond(bodiless_for(&head.method, page))
-            }
+            Resource::Info => Route::Respond(self.info(&head, answer, entropy)),
+            Resource::Iframe => Route::Respond(self.0.iframe.respond(&head.headers, now)),
             Resource::RawWebsocket => self.websocket(Transport::RawWebsocket, head, peer, answer),
             Resource::Receive(transport) if transport.is_websocket() => {
                 self.websocket(transport, head, peer, answer)
@@ -247,9 +249,4 @@ fn answer_below(rest: Option<&str>) -> Answer {
         Some(rest) if rest == "/info" || path::is_of_session(rest) => Answer::uncached(),
         _ => Answer::default(),
     }
-}
-
-/// HEAD is GET without the body; its length is still told.
-fn bodiless_for(method: &Method, response: Response<Bytes>) -> Response<Bytes> {
-    if method == Method::HEAD { response.map(|_| Bytes::new()) } else { response }
 }

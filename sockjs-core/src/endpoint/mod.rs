@@ -1,6 +1,7 @@
 //! An endpoint: sessions, their expiry, and the limits among them (DESIGN §2).
 
 mod admit;
+mod frames;
 pub(crate) mod ids;
 pub(crate) mod stats;
 mod timers;
@@ -187,16 +188,11 @@ impl Endpoint {
 
     /// A receiver ended before its `fin`. One that has finished, or is no longer its session's,
     /// changes nothing.
-    pub fn handle_gone(&mut self, receiver: Receiver, why: Gone, now: Timestamp) {
-        if let Some(chunk) = receiver.last_chunk() {
-            return self.handle_lost(chunk, now);
+    pub fn handle_gone(&mut self, mut receiver: Receiver, why: Gone, now: Timestamp) {
+        match receiver.last_chunk() {
+            Some(chunk) => self.handle_lost(chunk, now),
+            None => self.leave(&mut receiver, why, now),
         }
-        let Some(attachment) = receiver.attachment() else { return };
-        self.with(attachment.session, now, |session, service, now| {
-            if session.is_attached(attachment.number) {
-                session.gone(why, service.settings(), now);
-            }
-        });
     }
 
     /// A WebSocket client answered a ping.
@@ -309,12 +305,16 @@ impl Endpoint {
     }
 
     /// The next frame for a receiver, appended to `buf`: one a call. `None` until
-    /// [`Event::Transmit`] names its session.
+    /// [`Event::Transmit`] names its session. What the receiver holds of its client's messages is
+    /// passed on first.
     pub fn poll_transmit(
         &mut self,
         receiver: &mut Receiver,
         buf: &mut BytesMut,
     ) -> Option<Transmit> {
+        if receiver.is_holding() {
+            self.pass_on(receiver);
+        }
         if let Some(transmit) = receiver.transmit_alone(buf) {
             return Some(self.counted(transmit));
         }

@@ -1,0 +1,195 @@
+//! PROTOCOL §7: what WebSocket clients send, frame by frame.
+
+use bytes::BytesMut;
+use sockjs_core::{
+    Action, Cause, ClientFrame, CloseReason, Endpoint, Event, FrameKind, Gone, Message, Quota,
+    Receiver, Seed, Service, SessionKey, Settings,
+};
+
+use crate::common::request::{head, peer, websocket};
+use crate::common::{START, secs, settings};
+
+/// An open WebSocket session.
+struct Open {
+    endpoint: Endpoint,
+    receiver: Receiver,
+    key: SessionKey,
+}
+
+fn open(path: &str, change: impl FnOnce(&mut Settings)) -> Open {
+    let mut settings = settings();
+    change(&mut settings);
+    let service = Service::new(settings).unwrap();
+    let quota = Quota::whole(&service.settings().limits);
+    let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
+    let route = service.route(head(websocket(path)), &peer(), 0, START);
+    let Action::Upgrade { receiver, .. } = endpoint.handle_route(route, None, START) else {
+        panic!("an upgrade")
+    };
+    let key = receiver.session().unwrap();
+    let mut open = Open { endpoint, receiver, key };
+    open.transmit();
+    open
+}
+
+impl Open {
+    fn handle(&mut self, frame: ClientFrame<'_>) {
+        self.endpoint.handle_frame(&mut self.receiver, frame, START);
+    }
+
+    /// Writes all frames that are ready, and gives their kinds.
+    fn transmit(&mut self) -> Vec<FrameKind> {
+        let (mut buf, mut kinds) = (BytesMut::new(), Vec::new());
+        while let Some(transmit) = self.endpoint.poll_transmit(&mut self.receiver, &mut buf) {
+            if let Some(chunk) = transmit.chunk {
+                self.endpoint.handle_written(chunk, START);
+            }
+            kinds.push(transmit.frame);
+        }
+        kinds
+    }
+
+    fn recv_all(&mut self) -> Vec<Message> {
+        std::iter::from_fn(|| self.endpoint.recv(self.key)).collect()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.endpoint.poll_event()).collect()
+    }
+
+    /// The cause in the report, and how many messages the application had not taken.
+    #[track_caller]
+    fn end(&mut self) -> (Cause, u16, usize) {
+        match self.events().pop() {
+            Some(Event::Closed(_, report)) => {
+                (report.cause, report.reason.code(), report.unread.len())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn messages_go_to_the_application() {
+    let mut framed = open("/000/s/websocket", |_| ());
+    for text in ["[\"a\",\"b\"]", "\"c\"", ""] {
+        framed.handle(ClientFrame::Text(text));
+    }
+    assert_eq!(framed.recv_all(), ["a", "b", "c"]);
+    let mut raw = open("/websocket", |_| ());
+    raw.handle(ClientFrame::Text("[]"));
+    raw.handle(ClientFrame::Binary(&[1, 2]));
+    assert_eq!(raw.recv_all(), [Message::text("[]"), Message::binary(vec![1, 2])]);
+}
+
+#[test]
+fn what_breaks_a_rule_is_answered_by_the_websockets_close_alone() {
+    let too_big = CloseReason::TOO_BIG;
+    for (frame, reason) in [
+        (ClientFrame::Text("{}"), CloseReason::BROKEN_FRAMING),
+        (ClientFrame::Binary(b"[]"), CloseReason::BINARY),
+        (ClientFrame::Violation(too_big.clone()), too_big),
+    ] {
+        let mut open = open("/000/s/websocket", |_| ());
+        open.handle(ClientFrame::Text("\"before\""));
+        open.handle(frame);
+        open.handle(ClientFrame::Text("\"after\""));
+        assert!(!open.receiver.is_finished());
+        assert_eq!(open.transmit(), [FrameKind::Close(reason.clone())]);
+        assert!(open.receiver.is_finished());
+        assert_eq!(open.end(), (Cause::ProtocolError, reason.code(), 1));
+        assert!(open.endpoint.is_empty());
+    }
+}
+
+#[test]
+fn messages_that_could_never_be_held_are_too_big() {
+    let mut open = open("/000/s/websocket", |settings| {
+        settings.limits.message_bytes = 100;
+        settings.limits.inbox_bytes = 100;
+    });
+    open.handle(ClientFrame::Text("[\"\",\"\",\"\",\"\"]"));
+    assert_eq!(open.transmit(), [FrameKind::Close(CloseReason::TOO_BIG)]);
+    assert_eq!(open.end(), (Cause::ProtocolError, 1009, 0));
+}
+
+#[test]
+fn nothing_is_transmitted_after_the_clients_close() {
+    for (reason, code) in [(Some(CloseReason::new(4001, "done")), 4001), (None, 1005)] {
+        let mut open = open("/000/s/websocket", |_| ());
+        open.endpoint.send(open.key, Message::text("unsent")).unwrap();
+        open.handle(ClientFrame::Close(reason));
+        assert!(open.receiver.is_finished());
+        assert_eq!(open.transmit(), []);
+        assert_eq!(open.end(), (Cause::ClientGone, code, 0));
+    }
+}
+
+#[test]
+fn a_pong_keeps_the_session() {
+    for pongs in [true, false] {
+        let mut open = open("/000/s/websocket", |_| ());
+        open.endpoint.handle_timeout(START + secs(25));
+        assert_eq!(open.transmit().last(), Some(&FrameKind::Ping));
+        if pongs {
+            open.handle(ClientFrame::Pong);
+        }
+        open.endpoint.handle_timeout(START + secs(36));
+        let is_closed = open.transmit().contains(&FrameKind::Close(CloseReason::NO_HEARTBEAT));
+        assert_eq!(is_closed, !pongs);
+    }
+}
+
+#[test]
+fn what_finds_no_room_is_held_until_there_is() {
+    let mut open = open("/000/s/websocket", |settings| settings.limits.inbox_bytes = 65);
+    open.handle(ClientFrame::Text("\"1\""));
+    assert!(!open.receiver.is_holding());
+    open.handle(ClientFrame::Text("[\"2\",\"3\"]"));
+    assert!(open.receiver.is_holding());
+    open.transmit();
+    assert!(open.receiver.is_holding(), "there is still no room");
+    open.events();
+    assert_eq!(open.recv_all(), ["1"]);
+    assert!(open.events().iter().any(|event| matches!(event, Event::Resume(_))));
+    open.transmit();
+    assert!(!open.receiver.is_holding());
+    assert_eq!(open.recv_all(), ["2", "3"]);
+}
+
+#[test]
+fn what_is_held_counts_when_the_client_leaves() {
+    let limit = |settings: &mut Settings| settings.limits.inbox_bytes = 65;
+    let fill = |open: &mut Open| {
+        open.handle(ClientFrame::Text("\"1\""));
+        open.handle(ClientFrame::Text("\"2\""));
+    };
+    let mut closed = open("/000/s/websocket", limit);
+    fill(&mut closed);
+    closed.handle(ClientFrame::Close(None));
+    assert_eq!(closed.end(), (Cause::ClientGone, 1005, 2));
+    let mut broken = open("/000/s/websocket", limit);
+    fill(&mut broken);
+    broken.handle(ClientFrame::Text("{}"));
+    assert_eq!(broken.end(), (Cause::ProtocolError, 3000, 2));
+    let mut gone = open("/000/s/websocket", limit);
+    fill(&mut gone);
+    let Open { mut endpoint, receiver, .. } = gone;
+    endpoint.handle_gone(receiver, Gone::Disconnected, START);
+    let Some(Event::Closed(_, report)) = std::iter::from_fn(|| endpoint.poll_event()).last() else {
+        panic!("no end")
+    };
+    assert_eq!(report.unread.len(), 2);
+}
+
+#[test]
+fn what_is_held_for_a_session_that_has_ended_is_dropped() {
+    let mut open = open("/000/s/websocket", |settings| settings.limits.inbox_bytes = 65);
+    open.handle(ClientFrame::Text("\"1\""));
+    open.handle(ClientFrame::Text("\"2\""));
+    open.endpoint.close(open.key, CloseReason::GO_AWAY);
+    let close = FrameKind::Close(CloseReason::GO_AWAY);
+    assert_eq!(open.transmit(), [FrameKind::Text, close]);
+    assert!(!open.receiver.is_holding());
+    assert_eq!(open.end(), (Cause::Application, 3000, 1));
+}
