@@ -163,6 +163,8 @@ pub enum Gone {
     Disconnected,
     /// The client closed its WebSocket, perhaps with a code and a reason.
     Closed(Option<CloseReason>),
+    /// The client took nothing of what was written to it for the write stall limit.
+    Stalled,
     /// The client broke a rule; the WebSocket was closed with this.
     Violation(CloseReason),
 }
@@ -174,10 +176,6 @@ pub enum Refused {
     /// Too many wait for the application. Try again after [`Event::Resume`].
     #[error("the application lags: try again after the resume event")]
     Full,
-    /// They cost more than a queue and a message may together: many tiny messages in a long payload,
-    /// mostly. Answered as a message over the limit is.
-    #[error("the messages take more memory than a queue may hold")]
-    TooLarge,
     /// The application lagged for longer than the send patience.
     #[error("the application lagged for too long: the session ends")]
     Overdue,

@@ -98,8 +98,7 @@ impl ConnectionInfo {
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers()
             .filter(|(name, _)| *name == "cookie")
-            .filter_map(|(_, value)| std::str::from_utf8(value).ok())
-            .flat_map(cookie_pairs)
+            .flat_map(|(_, value)| cookie_pairs(value))
     }
 
     /// The first cookie of that name.

@@ -20,6 +20,10 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Messages waiting in either direction over all sessions. 256 MiB.
     pub total_bytes: usize,
+    /// Bodies and WebSocket messages that are being received or wait before a full queue, over all
+    /// sessions, in bytes on the wire; of each the first 16 KiB are free. Enforced by the driver.
+    /// 128 MiB.
+    pub incoming_bytes: usize,
     /// Bytes handed to a receiver and not yet written; at least one frame is always handed. Also
     /// the length at which a message frame is cut. 64 KiB.
     pub window_bytes: usize,
@@ -33,16 +37,17 @@ pub struct Limits {
     pub sessions: usize,
     /// Polling sessions that a second request has not yet confirmed. 4,096.
     pub unconfirmed_sessions: usize,
-    /// Ended sessions that are remembered when tombstones are on. 65,536.
+    /// Ended sessions whose ids still answer their close frame: for the disconnect delay, or for longer
+    /// when tombstones are on. Beyond it those that ended first are forgotten. 65,536.
     pub tombstones: usize,
     /// How long a request's body may take. 15 s.
     pub body_timeout: Duration,
 }
 
 impl Limits {
-    /// What the messages of one payload may cost, so that a payload of many tiny messages does not
-    /// grow beyond measure when it is read.
-    pub(crate) fn batch_bytes(&self) -> usize {
+    /// What the messages of one payload may cost: the longest message and the session's queue together,
+    /// so that a payload of many tiny messages does not grow beyond measure when it is read.
+    pub fn payload_bytes(&self) -> usize {
         self.message_bytes.saturating_add(self.inbox_bytes)
     }
 }
@@ -54,6 +59,7 @@ impl Default for Limits {
             inbox_bytes: MIB,
             outbox_bytes: MIB,
             total_bytes: 256 * MIB,
+            incoming_bytes: 128 * MIB,
             window_bytes: 64 * KIB,
             write_stall: Duration::from_secs(10),
             pong_deadline: Duration::from_secs(10),
@@ -90,6 +96,16 @@ impl Quota {
         }
     }
 
+    /// Into how many endpoints these limits can be divided, at most so many, without much loss: each
+    /// share lets hundreds of sessions even out, and some of them fill their queues.
+    pub fn count(limits: &Limits, at_most: usize) -> usize {
+        let queue = limits.inbox_bytes.max(limits.outbox_bytes).max(1);
+        let queues = limits.total_bytes / queue;
+        let useful =
+            (limits.sessions / 256).min(limits.unconfirmed_sessions / 256).min(queues / 16);
+        useful.clamp(1, at_most.max(1))
+    }
+
     /// The share of endpoint `index` of `count`. Shares add up to the whole.
     pub fn share(limits: &Limits, index: usize, count: usize) -> Self {
         let part = |whole: usize| match whole {
@@ -116,5 +132,23 @@ mod tests {
         let shares: usize = (0..4).map(|i| Quota::share(&limits, i, 4).sessions).sum();
         assert_eq!(shares, 10);
         assert_eq!(Quota::share(&limits, 0, 1), Quota::whole(&limits));
+    }
+
+    #[test]
+    fn small_limits_are_divided_among_few() {
+        let count = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            Quota::count(&limits, 64)
+        };
+        assert_eq!(count(|_| ()), 16);
+        assert_eq!(count(|it| it.total_bytes = usize::MAX), 16);
+        assert_eq!(count(|it| it.sessions = 1_000), 3);
+        assert_eq!(count(|it| it.sessions = 2), 1);
+        assert_eq!(count(|it| it.unconfirmed_sessions = 512), 2);
+        assert_eq!(count(|it| it.total_bytes = 64 * MIB), 4);
+        assert_eq!(count(|it| it.outbox_bytes = usize::MAX), 1);
+        assert_eq!(Quota::count(&Limits::default(), 2), 2);
+        assert_eq!(Quota::count(&Limits::default(), 0), 1);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode, request};
 
 use crate::binding::{Binding, Principal};
@@ -98,11 +98,19 @@ macro_rules! permit {
 
 permit!(ReceivePermit, SendPermit, WebsocketPermit);
 
+impl SendPermit {
+    /// The length that the request announced for its body.
+    pub(crate) fn announced_bytes(&self) -> Option<u64> {
+        let length = self.request.head.headers.get(CONTENT_LENGTH)?;
+        length.to_str().ok()?.parse().ok()
+    }
+}
+
 /// How a send request's body is read and answered (PROTOCOL §6), once the endpoint took it.
 pub struct SendReply {
     path: SendPath,
     is_form: bool,
-    announced_bytes: Option<u64>,
+    limit_bytes: usize,
     answer: Answer,
 }
 
@@ -113,6 +121,9 @@ pub enum BodyError {
     /// It is over the limit.
     #[error("the body is over the limit")]
     TooLarge,
+    /// Too much of all clients is on its way already.
+    #[error("too much is being received: try again later")]
+    Busy,
     /// It did not arrive in time.
     #[error("the body did not arrive in time")]
     TimedOut,
@@ -122,19 +133,11 @@ pub enum BodyError {
 }
 
 impl SendReply {
-    pub(crate) fn new(permit: SendPermit) -> Self {
+    /// For a body whose messages may cost `limit_bytes`.
+    pub(crate) fn new(permit: SendPermit, limit_bytes: usize) -> Self {
         let headers = &permit.request.head.headers;
         let is_form = headers.get(CONTENT_TYPE).is_some_and(|v| payload::is_form(v.as_bytes()));
-        let announced_bytes = headers
-            .get(http::header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        Self { path: permit.path, is_form, announced_bytes, answer: permit.request.answer }
-    }
-
-    /// The length that the request announced for its body: one over the limit is refused before
-    /// anything is read.
-    pub fn announced_bytes(&self) -> Option<u64> {
-        self.announced_bytes
+        Self { path: permit.path, is_form, limit_bytes, answer: permit.request.answer }
     }
 
     /// Reads the body's messages into `batch`.
@@ -148,8 +151,10 @@ impl SendReply {
         batch: &mut Vec<crate::Message>,
     ) -> Result<(), payload::PayloadError> {
         match self.path {
-            SendPath::Jsonp if self.is_form => payload::read(&payload::form_field(body)?, batch),
-            _ => payload::read(body, batch),
+            SendPath::Jsonp if self.is_form => {
+                payload::read(&payload::form_field(body)?, self.limit_bytes, batch)
+            }
+            _ => payload::read(body, self.limit_bytes, batch),
         }
     }
 
@@ -167,12 +172,16 @@ impl SendReply {
 
     /// The body is no payload.
     pub fn broken(self, error: payload::PayloadError) -> Response<Bytes> {
-        self.answer.text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        match error {
+            payload::PayloadError::TooLarge => self.unread(BodyError::TooLarge),
+            error => self.answer.text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
     }
 
     /// The body could not be read.
     pub fn unread(self, error: BodyError) -> Response<Bytes> {
         let status = match error {
+            BodyError::Busy => return self.answer.unavailable("The server is busy\n"),
             BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
             BodyError::Broken => StatusCode::BAD_REQUEST,
@@ -184,7 +193,6 @@ impl SendReply {
     pub fn refused(self, refused: crate::Refused) -> Response<Bytes> {
         match refused {
             crate::Refused::Gone => not_found(self.answer),
-            crate::Refused::TooLarge => self.unread(BodyError::TooLarge),
             _ => self.answer.unavailable("The application is busy\n"),
         }
     }

@@ -61,6 +61,9 @@ pub enum Route {
     Websocket(Box<WebsocketPermit>),
 }
 
+/// What a server that drains says to whoever comes anew.
+pub(crate) const DRAINING: &str = "Server going away\n";
+
 #[derive(Serialize)]
 struct InfoBody {
     websocket: bool,
@@ -92,8 +95,7 @@ impl Service {
         path::below(&self.settings().prefix, path).is_some()
     }
 
-    /// Whether a path is that of `info`: the one answer that shows entropy, and the one by which a
-    /// server that drains sends clients elsewhere.
+    /// Whether a path is that of `info`, the one answer that shows entropy.
     pub fn is_info(&self, path: &str) -> bool {
         let rest = path::below(&self.settings().prefix, path);
         rest.and_then(Resource::parse) == Some(Resource::Info)
@@ -103,6 +105,22 @@ impl Service {
     ///
     /// `entropy` must be fresh and unpredictable; only `info` shows it.
     pub fn route(&self, head: request::Parts, peer: &Peer, entropy: u32, now: Timestamp) -> Route {
+        self.route_with(head, peer, Some(entropy), now)
+    }
+
+    /// As [`route`](Self::route), while the server drains: `info` sends clients elsewhere, by 503 with
+    /// `Retry-After`. New sessions are the endpoint's to refuse.
+    pub fn route_draining(&self, head: request::Parts, peer: &Peer, now: Timestamp) -> Route {
+        self.route_with(head, peer, None, now)
+    }
+
+    fn route_with(
+        &self,
+        head: request::Parts,
+        peer: &Peer,
+        entropy: Option<u32>,
+        now: Timestamp,
+    ) -> Route {
         let is_head = head.method == Method::HEAD;
         match self.decide(head, peer, entropy, now) {
             // HEAD is GET without the body; its length is still told.
@@ -111,15 +129,20 @@ impl Service {
         }
     }
 
-    fn decide(&self, head: request::Parts, peer: &Peer, entropy: u32, now: Timestamp) -> Route {
+    fn decide(
+        &self,
+        head: request::Parts,
+        peer: &Peer,
+        entropy: Option<u32>,
+        now: Timestamp,
+    ) -> Route {
         let settings = self.settings();
         let rest = path::below(&settings.prefix, head.uri.path());
-        let answer = answer_below(rest);
+        let answer = self.with_cookie(answer_below(rest), rest, &head);
         if !settings.origins.admits(&head, settings.admit_anonymous) {
             let refusal = answer.text(StatusCode::FORBIDDEN, "Origin not allowed\n");
             return Route::Respond(refusal);
         }
-        let answer = self.with_cookie(answer, rest, &head);
         let Some(resource) = rest.and_then(Resource::parse) else {
             return Route::Respond(not_found(answer));
         };
@@ -137,7 +160,10 @@ impl Service {
             Resource::Greeting => {
                 Route::Respond(answer.text(StatusCode::OK, "Welcome to SockJS!\n"))
             }
-            Resource::Info => Route::Respond(self.info(&head, answer, entropy)),
+            Resource::Info => Route::Respond(match entropy {
+                Some(entropy) => self.info(&head, answer, entropy),
+                None => answer.unavailable(DRAINING),
+            }),
             Resource::Iframe => Route::Respond(self.0.iframe.respond(&head.headers, now)),
             Resource::RawWebsocket => self.websocket(Transport::RawWebsocket, head, peer, answer),
             Resource::Receive(transport) if transport.is_websocket() => {
@@ -149,17 +175,6 @@ impl Service {
                 Route::Send(Box::new(SendPermit { request, path }))
             }
         }
-    }
-
-    /// The answer to any request while the server drains: clients may try again elsewhere.
-    pub fn unavailable(&self, head: &request::Parts) -> Response<Bytes> {
-        let rest = path::below(&self.settings().prefix, head.uri.path());
-        let answer = self.with_cookie(answer_below(rest), rest, head);
-        let answer = match rest.and_then(Resource::parse) {
-            Some(resource) => answer.cors(resource, &head.headers),
-            None => answer,
-        };
-        answer.unavailable("Server going away\n")
     }
 
     /// The service's cookie goes with every answer under a session's path but those to `OPTIONS`.

@@ -9,7 +9,7 @@ use http::{HeaderValue, request};
 use crate::limits::Limits;
 use crate::web::origin::OriginPolicy;
 use crate::web::proxy::TrustedProxies;
-use crate::wire::transport::TransportSet;
+use crate::wire::transport::{Transport, TransportSet};
 
 /// The settings of a service. [`Service::new`](crate::Service::new) checks them.
 #[derive(Clone, Debug)]
@@ -136,6 +136,20 @@ pub enum SettingsError {
     /// A limit is zero.
     #[error("{0}: must be more than zero")]
     ZeroLimit(&'static str),
+    /// No transport is offered; the raw WebSocket path goes with the framed one.
+    #[error("no transport is offered: leave one on")]
+    NoTransport,
+    /// An entry of an allow list could match no request.
+    #[error(
+        "origin {0:?}: write scheme, host and perhaps port, as in \"https://example.com:8080\""
+    )]
+    Origin(String),
+    /// An address has fewer bits than the prefix.
+    #[error("address prefix /{0}: IPv4 has 32 bits, IPv6 128")]
+    AddressPrefix(u8),
+    /// Tombstones are on, and none may be kept.
+    #[error("tombstones are on: let the limit of tombstones be more than zero, or switch them off")]
+    NoTombstones,
 }
 
 impl Settings {
@@ -168,23 +182,42 @@ impl Settings {
         if !self.client_url.starts_with('/') && !self.client_url.starts_with("http") {
             return Err(SettingsError::ClientUrl(self.client_url.clone()));
         }
-        if self.heartbeat_delay.is_some_and(|delay| delay.is_zero()) {
-            return Err(SettingsError::ZeroDelay("heartbeat delay"));
+        if let Some(origin) = self.origins.fault() {
+            return Err(SettingsError::Origin(origin.to_owned()));
         }
+        if !Transport::ALL.into_iter().any(|transport| self.transports.contains(transport)) {
+            return Err(SettingsError::NoTransport);
+        }
+        let (v4, v6) = self.binding.address_prefix.unwrap_or_default();
+        if let Some(prefix) = (v4 > 32).then_some(v4).or((v6 > 128).then_some(v6)) {
+            return Err(SettingsError::AddressPrefix(prefix));
+        }
+        if self.tombstones.is_some() && self.limits.tombstones == 0 {
+            return Err(SettingsError::NoTombstones);
+        }
+        self.check_zeros()
+    }
+
+    fn check_zeros(&self) -> Result<(), SettingsError> {
+        let limits = &self.limits;
         for (name, delay) in [
-            ("disconnect delay", self.disconnect_delay),
-            ("write stall", self.limits.write_stall),
-            ("pong deadline", self.limits.pong_deadline),
-            ("body timeout", self.limits.body_timeout),
+            ("heartbeat delay", self.heartbeat_delay),
+            ("disconnect delay", Some(self.disconnect_delay)),
+            ("tombstones", self.tombstones),
+            ("write stall", Some(limits.write_stall)),
+            ("pong deadline", Some(limits.pong_deadline)),
+            ("body timeout", Some(limits.body_timeout)),
         ] {
-            if delay.is_zero() {
+            if delay.is_some_and(|delay| delay.is_zero()) {
                 return Err(SettingsError::ZeroDelay(name));
             }
         }
         for (name, limit) in [
-            ("message bytes", self.limits.message_bytes),
-            ("window bytes", self.limits.window_bytes),
-            ("sessions", self.limits.sessions),
+            ("response limit", self.response_limit),
+            ("message bytes", limits.message_bytes),
+            ("window bytes", limits.window_bytes),
+            ("sessions", limits.sessions),
+            ("unconfirmed sessions", limits.unconfirmed_sessions),
         ] {
             if limit == 0 {
                 return Err(SettingsError::ZeroLimit(name));
@@ -216,8 +249,73 @@ mod tests {
         let mut settings = Settings::new("/echo");
         settings.client_url = "javascript:x".into();
         assert!(matches!(settings.check(), Err(SettingsError::ClientUrl(_))));
+    }
+
+    #[track_caller]
+    fn expect(error: SettingsError, change: impl FnOnce(&mut Settings)) {
         let mut settings = Settings::new("/echo");
-        settings.heartbeat_delay = Some(Duration::ZERO);
-        assert_eq!(settings.check(), Err(SettingsError::ZeroDelay("heartbeat delay")));
+        change(&mut settings);
+        assert_eq!(settings.check(), Err(error));
+    }
+
+    #[test]
+    fn zeros_are_refused() {
+        use SettingsError::{ZeroDelay, ZeroLimit};
+        let zero = Duration::ZERO;
+        expect(ZeroDelay("heartbeat delay"), |it| it.heartbeat_delay = Some(zero));
+        expect(ZeroDelay("disconnect delay"), |it| it.disconnect_delay = zero);
+        expect(ZeroDelay("tombstones"), |it| it.tombstones = Some(zero));
+        expect(ZeroDelay("write stall"), |it| it.limits.write_stall = zero);
+        expect(ZeroDelay("pong deadline"), |it| it.limits.pong_deadline = zero);
+        expect(ZeroDelay("body timeout"), |it| it.limits.body_timeout = zero);
+        expect(ZeroLimit("response limit"), |it| it.response_limit = 0);
+        expect(ZeroLimit("message bytes"), |it| it.limits.message_bytes = 0);
+        expect(ZeroLimit("window bytes"), |it| it.limits.window_bytes = 0);
+        expect(ZeroLimit("sessions"), |it| it.limits.sessions = 0);
+        expect(ZeroLimit("unconfirmed sessions"), |it| it.limits.unconfirmed_sessions = 0);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        expect(SettingsError::NoTransport, |it| it.transports = TransportSet::none());
+        expect(SettingsError::NoTransport, |it| {
+            it.transports = TransportSet::none().with(Transport::RawWebsocket);
+        });
+        expect(SettingsError::NoTombstones, |it| {
+            it.tombstones = Some(Duration::from_secs(60));
+            it.limits.tombstones = 0;
+        });
+        for (v4, v6, wrong) in [(33, 64, 33), (24, 129, 129)] {
+            expect(SettingsError::AddressPrefix(wrong), |it| {
+                it.binding.address_prefix = Some((v4, v6));
+            });
+        }
+    }
+
+    #[test]
+    fn origins_that_match_nothing_are_refused() {
+        let list = |origin: &str| {
+            OriginPolicy::AllowList(vec!["https://example.com".into(), origin.into()])
+        };
+        for origin in [
+            "",
+            "*",
+            "null",
+            "example.com",
+            "https://",
+            "https://*.example.com",
+            "https://example.com/page",
+            "https://example.com?a",
+            "https://user@example.com",
+            "ftp://example.com",
+            " https://example.com",
+        ] {
+            expect(SettingsError::Origin(origin.into()), |it| it.origins = list(origin));
+        }
+        for origin in ["http://localhost:8080", "https://example.com/", "https://[::1]:1"] {
+            let mut settings = Settings::new("/echo");
+            settings.origins = list(origin);
+            assert_eq!(settings.check(), Ok(()), "{origin}");
+        }
     }
 }

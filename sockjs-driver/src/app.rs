@@ -65,30 +65,45 @@ impl App {
         }
     }
 
-    /// Starts the handler of a session that has opened.
-    pub(crate) fn run(&self, session: Arc<Inner>) {
-        let started =
-            catch_unwind(AssertUnwindSafe(|| (self.handler)(Session::new(session.clone()))));
-        match started {
-            Ok(handler) => self.runtime.spawn(Box::pin(Running { handler, session })),
-            Err(_) => session.panicked(),
-        }
+    /// Starts the handler of a session that has opened, in a task of its own: no code of the
+    /// application runs where frames are on their way.
+    pub(crate) fn run(self: &Arc<Self>, session: Arc<Inner>) {
+        let handler = Handling::Due(self.clone());
+        self.runtime.spawn(Box::pin(Running { handler, session }));
     }
 }
 
-/// A handler at work. Its end closes the session, however it comes.
+/// A session's handler, from its start on. Its end closes the session, however it comes.
 struct Running {
-    handler: Task,
+    handler: Handling,
     session: Arc<Inner>,
+}
+
+enum Handling {
+    /// To be called by the first poll.
+    Due(Arc<App>),
+    Begun(Task),
+}
+
+impl Running {
+    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Handling::Due(app) = &self.handler {
+            let begun = (app.handler)(Session::new(self.session.clone()));
+            self.handler = Handling::Begun(begun);
+        }
+        match &mut self.handler {
+            Handling::Begun(handler) => handler.as_mut().poll(cx),
+            Handling::Due(_) => Poll::Pending,
+        }
+    }
 }
 
 impl Future for Running {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let handler = self.handler.as_mut();
         // A handler that panics ends its session and nothing else.
-        match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| self.poll_handler(cx))) {
             Ok(poll) => ready!(poll),
             Err(_) => self.session.panicked(),
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, request};
 use sockjs_core::{
-    BaseUrl, BindingSetting, CookieSetting, Limits, OriginPolicy, Principal, Service, Settings,
-    SettingsError, Transport, TrustedProxies,
+    BaseUrl, BindingSetting, CookieSetting, Limits, OriginPolicy, Principal, Quota, Service,
+    Settings, SettingsError, Transport, TrustedProxies,
 };
 
 use crate::app::{App, Authorize};
@@ -22,7 +22,7 @@ use crate::sockjs::SockJs;
 pub struct Builder<R> {
     settings: Settings,
     authorize: Option<Authorize>,
-    shards: usize,
+    shards: Option<usize>,
     runtime: Arc<dyn Runtime>,
     kind: PhantomData<fn() -> R>,
 }
@@ -34,6 +34,14 @@ pub enum BuildError {
     /// Its settings cannot be.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// Principals are demanded, and nobody names any.
+    #[error("principals are demanded on every request: say who sends them by `authorize`")]
+    NoAuthorize,
+    /// The sessions cannot be divided so.
+    #[error(
+        "{0} shards: let it be one at least, and leave a session and an unconfirmed one for each"
+    )]
+    Shards(usize),
     /// The operating system has no randomness to give.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -45,7 +53,7 @@ impl<R: Runtime> Builder<R> {
         Self {
             settings: Settings::new(prefix),
             authorize: None,
-            shards: std::thread::available_parallelism().map_or(1, usize::from),
+            shards: None,
             runtime: Arc::new(runtime),
             kind: PhantomData,
         }
@@ -156,9 +164,10 @@ impl<R: Runtime> Builder<R> {
     }
 
     /// Into how many parts the sessions are divided, each behind a lock of its own. Limits over
-    /// all sessions are divided with them. As many as the machine has processors.
+    /// all sessions are divided with them. As many as the machine has processors, and fewer if the
+    /// limits are too small for so many shares.
     pub fn shards(mut self, count: usize) -> Self {
-        self.shards = count;
+        self.shards = Some(count);
         self
     }
 
@@ -211,8 +220,22 @@ impl<R: Runtime> Builder<R> {
         F: Future<Output = ()> + Send + 'static,
     {
         let service = Service::new(self.settings)?;
+        let settings = service.settings();
+        if settings.binding.principal_required && self.authorize.is_none() {
+            return Err(BuildError::NoAuthorize);
+        }
+        let shards = shard_count(self.shards, &settings.limits)?;
         let handler = Box::new(move |session| Box::pin(handler(session)) as crate::runtime::Task);
         let app = App::new(self.runtime, handler, self.authorize);
-        Ok(SockJs::new(Hub::new(service, app, self.shards)?))
+        Ok(SockJs::new(Hub::new(service, app, shards)?))
     }
+}
+
+fn shard_count(asked: Option<usize>, limits: &Limits) -> Result<usize, BuildError> {
+    let Some(count) = asked else {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        return Ok(Quota::count(limits, processors));
+    };
+    let most = limits.sessions.min(limits.unconfirmed_sessions).min(usize::from(u16::MAX));
+    if (1..=most).contains(&count) { Ok(count) } else { Err(BuildError::Shards(count)) }
 }

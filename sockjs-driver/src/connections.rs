@@ -1,9 +1,11 @@
-//! Counts of connections.
+//! Counts of connections, and their limits.
 
+use std::collections::HashMap;
 use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -17,6 +19,25 @@ pub struct Connections(Arc<Counts>);
 struct Counts {
     opened: AtomicU64,
     closed: AtomicU64,
+    refused: AtomicU64,
+    /// Those now open, of each address that has some; empty if addresses have no limit.
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// How many connections a server holds at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) total: usize,
+    pub(crate) for_each_address: usize,
+}
+
+impl Default for Room {
+    /// Two for each session of a service with the default limits: a client that streams has one to
+    /// receive and one to send. No limit for addresses, for behind a proxy all clients have the
+    /// proxy's.
+    fn default() -> Self {
+        Self { total: 2 * 65_536, for_each_address: usize::MAX }
+    }
 }
 
 impl Connections {
@@ -32,10 +53,69 @@ impl Connections {
         self.0.opened.load(Ordering::Acquire) - closed
     }
 
+    /// Connections closed unserved, because there were too many.
+    pub fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
     /// Counts a connection until its socket is dropped.
     pub fn count<I>(&self, io: I) -> Counted<I> {
+        self.enter(io, None)
+    }
+
+    /// As [`count`](Self::count), if there is room.
+    pub(crate) fn admit<I>(
+        &self,
+        io: I,
+        peer: Option<SocketAddr>,
+        room: Room,
+    ) -> Option<Counted<I>> {
+        let has_room = usize::try_from(self.open()).is_ok_and(|open| open < room.total);
+        let address = peer.map(neighbourhood).filter(|_| room.for_each_address < usize::MAX);
+        if has_room && self.0.enter_from(address, room.for_each_address) {
+            return Some(self.enter(io, address));
+        }
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    fn enter<I>(&self, io: I, address: Option<IpAddr>) -> Counted<I> {
         self.0.opened.fetch_add(1, Ordering::Relaxed);
-        Counted { io, _count: Count(self.0.clone()) }
+        Counted { io, _count: Count { counts: self.0.clone(), address } }
+    }
+}
+
+impl Counts {
+    /// Takes one of an address's places, if there is one.
+    fn enter_from(&self, address: Option<IpAddr>, limit: usize) -> bool {
+        let Some(address) = address else { return true };
+        let mut by_address = self.by_address();
+        let open = by_address.get(&address).copied().unwrap_or_default();
+        let has_room = open < limit;
+        if has_room {
+            by_address.insert(address, open + 1);
+        }
+        has_room
+    }
+
+    fn leave_from(&self, address: IpAddr) {
+        let mut by_address = self.by_address();
+        match by_address.get_mut(&address) {
+            Some(open) if *open > 1 => *open -= 1,
+            _ => drop(by_address.remove(&address)),
+        }
+    }
+
+    fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The address that counts: of IPv6 the /64, which is the least that a network gives a single host.
+fn neighbourhood(peer: SocketAddr) -> IpAddr {
+    match peer.ip().to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -47,11 +127,18 @@ pub struct Counted<I> {
 }
 
 #[derive(Debug)]
-struct Count(Arc<Counts>);
+struct Count {
+    counts: Arc<Counts>,
+    /// Whose place it takes, if those are counted.
+    address: Option<IpAddr>,
+}
 
 impl Drop for Count {
     fn drop(&mut self) {
-        self.0.closed.fetch_add(1, Ordering::Release);
+        if let Some(address) = self.address {
+            self.counts.leave_from(address);
+        }
+        self.counts.closed.fetch_add(1, Ordering::Release);
     }
 }
 

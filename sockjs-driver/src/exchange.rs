@@ -2,17 +2,19 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, EXPECT, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
 use sockjs_core::{
-    Action, BodyError, Grade, Message, Peer, ReceivePermit, Refused, Route, SendPermit, SendReply,
-    SessionKey, WebsocketPermit,
+    Action, Grade, Message, Peer, ReceivePermit, Refused, Route, SendPermit, SendReply, SessionKey,
+    WebsocketPermit,
 };
 
 use crate::body::Body;
@@ -37,8 +39,21 @@ const YIELDS: u8 = 3;
 const ANSWER_TIME: Duration = Duration::from_millis(25);
 
 impl Hub {
-    /// Answers a request. Paths that are not the service's get a 404.
-    pub(crate) async fn respond<B>(self: Arc<Self>, mut request: Request<B>) -> Response<Body>
+    /// Answers a request. Paths that are not the service's get a 404. Where the application's own code
+    /// panics (its `authorize`, say) that request is answered 500, and no other suffers.
+    pub(crate) async fn respond<B>(self: Arc<Self>, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body,
+    {
+        let mut answer = pin!(self.answer(request));
+        poll_fn(|cx| {
+            let answer = AssertUnwindSafe(|| answer.as_mut().poll(cx));
+            catch_unwind(answer).unwrap_or_else(|_| Poll::Ready(panicked()))
+        })
+        .await
+    }
+
+    async fn answer<B>(&self, mut request: Request<B>) -> Response<Body>
     where
         B: http_body::Body,
     {
@@ -59,13 +74,12 @@ impl Hub {
     }
 
     fn route(&self, head: request::Parts, peer: &Peer) -> Route {
-        let is_info = self.service.is_info(head.uri.path());
-        if is_info && self.app.is_draining() {
-            // Sends clients elsewhere; the endpoints themselves refuse new sessions.
-            return Route::Respond(self.service.unavailable(&head));
+        if self.app.is_draining() {
+            return self.service.route_draining(head, peer, self.app.now());
         }
         // Only info shows it, and it costs a system call. Without a source of randomness the
         // operating system is broken, and a constant then only lets caches repeat themselves.
+        let is_info = self.service.is_info(head.uri.path());
         let entropy = if is_info { getrandom::u32().unwrap_or_default() } else { 0 };
         self.service.route(head, peer, entropy, self.app.now())
     }
@@ -136,12 +150,11 @@ impl Hub {
             Action::Collect { session, max_bytes, reply } => (session, max_bytes, reply),
             _ => return unexpected(),
         };
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > max_bytes {
-            return self.refuse(reply.unread(BodyError::TooLarge), body, expects).await;
-        }
         let patience = self.service.settings().limits.body_timeout;
-        match upload::collect(body, max_bytes, patience, &*self.app.runtime).await {
+        // Held until the messages are in their queue.
+        let mut claim = self.incoming.claim();
+        let runtime = &*self.app.runtime;
+        match upload::collect(body, max_bytes, &mut claim, patience, runtime).await {
             Ok(body) => deliver(shard, session, &body, reply).await.map(Body::full),
             Err(error) => {
                 // What is left of the body cannot be told from a next request.
@@ -169,7 +182,8 @@ impl Hub {
             Action::Respond(response) => response.map(Body::full),
             Action::Upgrade { head, receiver } => {
                 let guard = Guard::new(shard.clone(), receiver);
-                let limits = self.service.settings().limits.clone();
+                let service = self.service.clone();
+                let claim = self.incoming.claim();
                 self.app.runtime.spawn(Box::pin(async move {
                     // An upgrade that fails drops the guard, which tells.
                     if let Ok(upgraded) = upgrade.await {
@@ -177,7 +191,8 @@ impl Hub {
                             Some(connection) => connection.open(upgraded),
                             None => Stream::from(upgraded),
                         };
-                        pump::run(stream, guard, limits.message_bytes).await;
+                        let limits = &service.settings().limits;
+                        pump::run(stream, guard, limits, claim).await;
                     }
                 }));
                 head.map(|()| Body::default())
@@ -213,13 +228,17 @@ async fn deliver(
         return reply.broken(error);
     }
     let count = batch.len();
+    let mut since = None;
     let delivered = poll_fn(|cx| {
-        shard.turn(|turn| match turn.endpoint.handle_messages(session, &mut batch, turn.now) {
-            Err(Refused::Full) => {
-                turn.waiting.of(session).wait(cx.waker());
-                Poll::Pending
+        shard.turn(|turn| {
+            let since = *since.get_or_insert(turn.now);
+            match turn.endpoint.handle_messages_since(session, &mut batch, since, turn.now) {
+                Err(Refused::Full) => {
+                    turn.waiting.of(session).wait(cx.waker());
+                    Poll::Pending
+                }
+                delivered => Poll::Ready(delivered),
             }
-            delivered => Poll::Ready(delivered),
         })
     });
     match delivered.await {
@@ -270,6 +289,16 @@ fn upgrade_of<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
 
 fn close_after(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// For a request whose answer cannot be made. What of its body was read is not known.
+fn panicked() -> Response<Body> {
+    let mut response = Response::new(Body::full(Bytes::from_static(b"Internal error\n")));
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    close_after(response.headers_mut());
+    response
 }
 
 /// An action that does not go with its request, or a server around us that cannot upgrade.

@@ -63,6 +63,15 @@ impl Guard {
         Poll::Ready(Some(transmit))
     }
 
+    /// Whether the session ended without the receiver. If not, the waker is called when it does.
+    pub(crate) fn is_over_in(&mut self, turn: &mut Turn<'_>, waker: &Waker) -> bool {
+        let Some(receiver) = &self.receiver else { return false };
+        if let Some(key) = receiver.session() {
+            turn.waiting.of(key).receiver = Some(waker.clone());
+        }
+        turn.endpoint.is_over(receiver)
+    }
+
     /// Tells why the receiver ended, if it has not finished.
     pub(crate) fn gone(&mut self, why: Gone) {
         self.parked = None;

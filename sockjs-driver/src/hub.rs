@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sockjs_core::{Endpoint, Quota, Seed, Service};
 
 use crate::app::App;
+use crate::claim::Budget;
 use crate::shard::Shard;
 
 /// What all clones of a service share.
@@ -13,6 +14,8 @@ pub(crate) struct Hub {
     pub(crate) service: Service,
     pub(crate) app: Arc<App>,
     pub(crate) shards: Vec<Arc<Shard>>,
+    /// For what is on its way from clients.
+    pub(crate) incoming: Arc<Budget>,
     seed: Seed,
     next: AtomicUsize,
 }
@@ -29,14 +32,14 @@ impl Hub {
         getrandom::fill(&mut seed)?;
         let seed = Seed::new(u128::from_ne_bytes(seed));
         let app = Arc::new(app);
-        let count = shard_count.clamp(1, usize::from(u16::MAX));
-        let shards = (0..count).map(|index| {
-            let quota = Quota::share(&service.settings().limits, index, count);
+        let shards = (0..shard_count).map(|index| {
+            let quota = Quota::share(&service.settings().limits, index, shard_count);
             let number = u16::try_from(index).unwrap_or_default();
             Shard::new(app.clone(), Endpoint::new(service.clone(), number, quota, seed))
         });
         let shards = shards.collect();
-        Ok(Self { service, app, shards, seed, next: AtomicUsize::new(0) })
+        let incoming = Budget::new(service.settings().limits.incoming_bytes);
+        Ok(Self { service, app, shards, incoming, seed, next: AtomicUsize::new(0) })
     }
 
     /// The shard of a session over HTTP.

@@ -36,6 +36,7 @@ mod app;
 mod body;
 mod broadcast;
 mod builder;
+mod claim;
 mod connection;
 mod connections;
 mod ending;

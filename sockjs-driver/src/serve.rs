@@ -15,7 +15,7 @@ use hyper::rt::{Read, Sleep, Write};
 use tower_service::Service;
 
 use crate::connection::ConnectionConfig;
-use crate::connections::Connections;
+use crate::connections::{Connections, Room};
 use crate::ending::{Ending, Member, Phase};
 use crate::runtime::Runtime;
 use crate::server::{Connection, serve_connection};
@@ -47,6 +47,7 @@ pub struct Serve<L, S> {
     listener: io::Result<L>,
     service: S,
     config: ConnectionConfig,
+    room: Room,
     connections: Connections,
     runtime: Arc<dyn Runtime>,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -60,6 +61,7 @@ impl<L, S> Serve<L, S> {
             listener,
             service,
             config: ConnectionConfig::default(),
+            room: Room::default(),
             connections: Connections::default(),
             runtime: Arc::new(runtime),
             shutdown: Box::pin(pending()),
@@ -79,7 +81,26 @@ impl<L, S> Serve<L, S> {
         self
     }
 
-    /// Changes the limits of each connection.
+    /// How many connections the server holds at a time, WebSockets included: 131,072. One more is
+    /// closed as soon as it is accepted, without a word, for nothing costs less.
+    ///
+    /// The process needs as many file descriptors and some to spare. Without them accepting fails,
+    /// and is tried again twenty times a second.
+    pub fn with_max_connections(mut self, count: usize) -> Self {
+        self.room.total = count;
+        self
+    }
+
+    /// How many of them may come from one address: any number. IPv6 addresses count by their /64.
+    ///
+    /// Not for servers behind a proxy, whose address is all that a listener sees.
+    pub fn with_max_connections_per_address(mut self, count: usize) -> Self {
+        self.room.for_each_address = count;
+        self
+    }
+
+    /// Changes the limits of each connection. Limits that cannot be are reported once the server
+    /// runs.
     pub fn with_limits(mut self, change: impl FnOnce(&mut ConnectionConfig)) -> Self {
         change(&mut self.config);
         self
@@ -120,7 +141,8 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     async fn run(self) -> io::Result<()> {
-        let Self { listener, service, config, connections, runtime, mut shutdown } = self;
+        let Self { listener, service, config, room, connections, runtime, mut shutdown } = self;
+        check(&config, room)?;
         let mut accept = Accept { listener: listener?, pause: None, count: 0 };
         // Whoever is left is cut off when this is dropped.
         let ending = Ending::default();
@@ -130,7 +152,7 @@ where
                 Poll::Pending => accept.poll(&*runtime, cx).map(Some),
             });
             let Some((io, peer)) = accepted.await else { break };
-            let io = connections.count(io);
+            let Some(io) = connections.admit(io, peer, room) else { continue };
             let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
             runtime.spawn(Box::pin(attend(ending.join(), connection)));
         }
@@ -206,6 +228,17 @@ impl<L: Listener> Accept<L> {
             }
         }
     }
+}
+
+/// Limits with which nobody could be served are a mistake.
+fn check(config: &ConnectionConfig, room: Room) -> io::Result<()> {
+    let fault = match config.fault() {
+        None if room.total == 0 || room.for_each_address == 0 => "max connections",
+        None => return Ok(()),
+        Some(fault) => fault,
+    };
+    let message = format!("{fault}: must be more than zero");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 /// Whether accepting failed because of the one connection that was to be accepted.

@@ -70,6 +70,8 @@ impl Inner {
 
     pub(crate) fn panicked(&self) {
         let key = self.key;
+        // It is the reason, unless the application gave one before.
+        let _ = self.closing.set(CloseReason::INTERNAL_ERROR);
         self.shard.turn(|turn| turn.endpoint.handle_panic(key, turn.now));
     }
 

@@ -109,13 +109,13 @@ impl Shard {
                 Event::Readable(key) => aftermath.wakers.extend(waiting.of(key).reader.take()),
                 Event::Transmit(key) => aftermath.wakers.extend(waiting.of(key).receiver.take()),
                 Event::Writable(key) | Event::Resume(key) => {
-                    aftermath.wakers.extend(waiting.of(key).others.drain(..));
+                    aftermath.wakers.extend(waiting.of(key).others.take());
                 }
                 Event::Closed(key, report) => {
-                    let place = waiting.remove(key);
+                    let mut place = waiting.remove(key);
                     aftermath.wakers.extend(place.reader);
                     aftermath.wakers.extend(place.answering);
-                    aftermath.wakers.extend(place.others);
+                    aftermath.wakers.extend(place.others.take());
                     if let Some(session) = place.session {
                         session.end(report);
                         aftermath.ended.push(session);

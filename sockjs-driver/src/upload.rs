@@ -10,15 +10,17 @@ use http_body::Body;
 use hyper::rt::Sleep;
 use sockjs_core::BodyError;
 
+use crate::claim::Claim;
 use crate::runtime::Runtime;
 
 /// Body bytes of a refused request that are read, so that its connection can go on (PROTOCOL §6).
 pub(crate) const DRAINED_BYTES: usize = 64 * 1024;
 
-/// Reads a whole body of at most `max_bytes`.
+/// Reads a whole body of at most `max_bytes`, as far as `claim` allows.
 pub(crate) async fn collect<B: Body>(
     body: B,
     max_bytes: usize,
+    claim: &mut Claim,
     timeout: Duration,
     runtime: &dyn Runtime,
 ) -> Result<Bytes, BodyError> {
@@ -30,6 +32,9 @@ pub(crate) async fn collect<B: Body>(
         let held = first.len() + all.len();
         if held + data.len() > max_bytes {
             return Err(BodyError::TooLarge);
+        }
+        if !claim.hold(held + data.len()) {
+            return Err(BodyError::Busy);
         }
         // Most bodies come in one piece, which needs no copy.
         if held == 0 {
@@ -45,14 +50,20 @@ pub(crate) async fn collect<B: Body>(
 /// Reads and drops what is left of a refused request's body. Says whether its end was reached, so
 /// that the connection can go on.
 pub(crate) async fn drain<B: Body>(body: B, timeout: Duration, runtime: &dyn Runtime) -> bool {
-    if body.is_end_stream() {
-        return true;
-    }
     let announced = body.size_hint().lower();
     if announced > DRAINED_BYTES as u64 {
         return false;
     }
-    collect(body, DRAINED_BYTES, timeout, runtime).await.is_ok()
+    let mut body = pin!(body);
+    let mut deadline = Deadline { timeout, runtime, sleep: None };
+    let mut left = DRAINED_BYTES;
+    loop {
+        match poll_fn(|cx| deadline.poll_data(body.as_mut(), cx)).await {
+            Ok(None) => return true,
+            Ok(Some(data)) if data.len() <= left => left -= data.len(),
+            Ok(Some(_)) | Err(_) => return false,
+        }
+    }
 }
 
 /// A time within which a body must be complete; a body that is there needs no timer.

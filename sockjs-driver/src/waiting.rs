@@ -1,5 +1,6 @@
 //! Who waits for which session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -14,7 +15,24 @@ pub(crate) struct Waiting {
     /// By [`SessionKey::index`], so that no hashing is needed.
     places: Vec<Place>,
     /// Those that wait for the last session to end.
-    for_idle: Vec<Waker>,
+    for_idle: Wakers,
+}
+
+/// Any number of wakers, each task's once: of send requests of one session there may be as many as
+/// its client has connections.
+#[derive(Default)]
+pub(crate) struct Wakers(BTreeMap<[usize; 2], Waker>);
+
+impl Wakers {
+    fn add(&mut self, waker: &Waker) {
+        let data = [waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr()];
+        self.0.entry(data).or_insert_with(|| waker.clone());
+    }
+
+    /// Takes all of them out.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.0).into_values()
+    }
 }
 
 /// What waits for one session.
@@ -32,7 +50,7 @@ pub(crate) struct Place {
     /// for a moment only.
     pub(crate) answering: Option<Waker>,
     /// Senders in either direction for room, and those that wait for the end.
-    pub(crate) others: Vec<Waker>,
+    pub(crate) others: Wakers,
 }
 
 impl Waiting {
@@ -61,13 +79,13 @@ impl Waiting {
 
     /// Waits for the last session to end.
     pub(crate) fn for_idle(&mut self, waker: &Waker) {
-        add(&mut self.for_idle, waker);
+        self.for_idle.add(waker);
     }
 
     /// Gives out those that wait for the last session to end, if it has.
     pub(crate) fn idle(&mut self, endpoint: &Endpoint, wakers: &mut SmallVec<[Waker; 4]>) {
         if endpoint.live() == 0 {
-            wakers.extend(self.for_idle.drain(..));
+            wakers.extend(self.for_idle.take());
         }
     }
 }
@@ -75,12 +93,6 @@ impl Waiting {
 impl Place {
     /// Waits for room or for the end.
     pub(crate) fn wait(&mut self, waker: &Waker) {
-        add(&mut self.others, waker);
-    }
-}
-
-fn add(wakers: &mut Vec<Waker>, waker: &Waker) {
-    if !wakers.iter().any(|known| known.will_wake(waker)) {
-        wakers.push(waker.clone());
+        self.others.add(waker);
     }
 }

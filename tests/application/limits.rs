@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use sockjs_tests::client::{Frame, Opcode, Request, Transport, json_array};
+use sockjs_tests::client::{
+    Connection, Frame, Opcode, Request, Session as Client, Transport, json_array,
+};
 
-use super::support::{App, expect_message, now, report, wait};
-use crate::adapter::{Cause, Limits, SendError};
+use super::support::{App, eventually, expect_message, now, report, wait};
+use crate::adapter::{Cause, Limits, SendError, Session};
 
 /// What a message costs of its queue beyond its length.
 const OVERHEAD_BYTES: usize = 64;
@@ -36,7 +38,7 @@ fn so_many_sessions_and_no_more() {
     app.expect_no_session();
     assert_eq!(app.service.stats().refused, 6);
     drop(stream);
-    super::support::eventually("room for one more", || {
+    eventually("room for one more", || {
         let request = Request::post(app.client().target("xhr"));
         app.exchange(&request).status() == 200
     });
@@ -223,4 +225,124 @@ fn the_total_over_all_sessions() {
         waiting.join().expect("no panic").expect("there is room again");
     });
     assert_eq!(second.poll(), format!("a[{:?},\"waits\"]", "x".repeat(100 - OVERHEAD_BYTES)));
+}
+
+/// A message that takes so many bytes on the wire.
+fn array_of(length_bytes: usize) -> String {
+    json_array(&["x".repeat(length_bytes - 4)])
+}
+
+/// The budget of these tests for what is on its way.
+const INCOMING_BYTES: usize = 50_000;
+
+/// What each may hold beside the budget.
+const FREE_BYTES: usize = 16 * 1024;
+
+/// Starts to send until that takes the budget: until others are refused, and not this one itself,
+/// which was unlucky if it met a part of another in the budget.
+fn take_budget<T>(
+    mut start: impl FnMut() -> T,
+    connection: impl Fn(&mut T) -> &mut Connection,
+    mut is_other_refused: impl FnMut() -> bool,
+) -> T {
+    loop {
+        let mut started = start();
+        eventually("the budget is taken", || {
+            connection(&mut started).is_readable() || is_other_refused()
+        });
+        if !connection(&mut started).is_readable() {
+            return started;
+        }
+    }
+}
+
+/// Sends; what is taken is taken out again, so that the session's own queue stays empty.
+fn is_refused(client: &Client, request: &Request, session: &mut Session) -> bool {
+    let status = client.exchange(request).status();
+    assert_eq!(status == 204, now(session.recv()).is_some());
+    status == 503
+}
+
+#[test]
+fn bodies_on_their_way_have_a_budget_over_all_sessions() {
+    let app = limited(|limits| limits.incoming_bytes = INCOMING_BYTES);
+    let (one, mut session) = app.open();
+    let (other, mut other_session) = app.open();
+    // All but the last byte of one that takes the budget exactly.
+    let body = array_of(INCOMING_BYTES + FREE_BYTES);
+    let request = Request::post(one.target("xhr_send")).body(&body);
+    let bytes = request.to_bytes();
+    let (last, most) = bytes.split_last().expect("it is not empty");
+    let long = Request::post(other.target("xhr_send")).body(array_of(FREE_BYTES + 2));
+    let start = || {
+        let mut connection = one.connect();
+        connection.send(most);
+        connection
+    };
+    let mut connection =
+        take_budget(start, |it| it, || is_refused(&other, &long, &mut other_session));
+    expect_unavailable(&app, &long);
+    other.xhr_send(array_of(FREE_BYTES)).expect_status(204);
+    wait(other_session.recv()).expect("short ones pass");
+    connection.send([*last]);
+    connection.read_response(&request).expect_status(204);
+    expect_message(&mut session, &body[2..body.len() - 2]);
+    other.exchange(&long).expect_status(204);
+    wait(other_session.recv()).expect("there is room again");
+}
+
+#[test]
+fn websocket_messages_on_their_way_share_that_budget() {
+    let app = limited(|limits| limits.incoming_bytes = INCOMING_BYTES);
+    let body = array_of(INCOMING_BYTES + FREE_BYTES - 100);
+    let frame = Frame::new(Opcode::TEXT, &body).to_bytes();
+    let (last, most) = frame.split_last().expect("it is not empty");
+    let long = Frame::new(Opcode::TEXT, array_of(FREE_BYTES + 1000)).to_bytes();
+    let half = long.len() - 1;
+    let start = || {
+        let (mut one, session) = app.websocket();
+        one.connection().send(most);
+        (one, session)
+    };
+    let is_other_refused = || {
+        let (mut other, other_session) = app.websocket();
+        other.connection().send(&long[..half]);
+        let is_refused = other.connection().is_readable();
+        if is_refused {
+            other.expect_close_saying(1013, "Server is busy");
+            assert_eq!(report(&other_session).reason.code(), 1013);
+        }
+        is_refused
+    };
+    let (mut one, mut session) = take_budget(start, |it| it.0.connection(), is_other_refused);
+    let (mut short, mut short_session) = app.websocket();
+    short.send_text(&array_of(1000));
+    wait(short_session.recv()).expect("short ones pass");
+    one.connection().send([*last]);
+    expect_message(&mut session, &body[2..body.len() - 2]);
+    let (mut other, mut other_session) = app.websocket();
+    other.connection().send(&long);
+    wait(other_session.recv()).expect("there is room again");
+}
+
+#[test]
+fn what_waits_before_a_full_queue_counts_as_on_its_way() {
+    let app = limited(|limits| {
+        limits.incoming_bytes = INCOMING_BYTES;
+        limits.inbox_bytes = 1;
+    });
+    let (client, mut session) = app.open();
+    client.send(&["fills it"]);
+    let waits = Request::post(client.target("xhr_send")).body(array_of(INCOMING_BYTES));
+    let (other, mut other_session) = app.open();
+    let long = Request::post(other.target("xhr_send")).body(array_of(2 * FREE_BYTES + 100));
+    let start = || {
+        let mut connection = client.connect();
+        connection.send(waits.to_bytes());
+        connection
+    };
+    let mut connection =
+        take_budget(start, |it| it, || is_refused(&other, &long, &mut other_session));
+    expect_message(&mut session, "fills it");
+    connection.read_response(&waits).expect_status(204);
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use sockjs_tests::client::{Request, Transport as Way, WebSocket};
 
-use super::support::{App, builder, report, wait};
-use crate::adapter::{Cause, SockJs, Transport};
+use super::support::{App, builder, handing_over, report, wait};
+use crate::adapter::{
+    BindingSetting, Builder, Cause, Limits, OriginPolicy, Server, Services, SockJs, Transport,
+};
 
 /// A member of `info`.
 #[track_caller]
@@ -145,4 +147,40 @@ fn settings_that_cannot_be_are_told_at_once() {
     assert!(builder("/x").client_url("sockjs.js").try_build(|_| async {}).is_err());
     assert!(builder("/x").disconnect_delay(Duration::ZERO).try_build(|_| async {}).is_err());
     assert!(builder("/x").heartbeat_delay(Duration::ZERO).try_build(|_| async {}).is_err());
+}
+
+/// What is wrong with a service so described.
+#[track_caller]
+fn fault(change: impl FnOnce(Builder) -> Builder) -> String {
+    let built = change(builder("/x")).try_build(|_| async {});
+    built.expect_err("a contradiction").to_string()
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_told_at_once() {
+    let mut demanding = BindingSetting::default();
+    demanding.principal_required = true;
+    assert!(fault(|it| it.binding(demanding)).contains("authorize"));
+    assert!(
+        builder("/x").binding(demanding).authorize(|_| Ok(None)).try_build(|_| async {}).is_ok()
+    );
+
+    let list = OriginPolicy::AllowList(vec!["*.example.com".into()]);
+    assert!(fault(|it| it.origins(list)).contains("*.example.com"));
+    assert!(fault(|it| it.transports([])).contains("no transport"));
+    let none = |limits: &mut Limits| limits.tombstones = 0;
+    assert!(fault(|it| it.tombstones(super::support::NEVER).limits(none)).contains("tombstones"));
+    assert!(fault(|it| it.shards(0)).contains("0 shards"));
+    assert!(fault(|it| it.shards(4).limits(|limits| limits.sessions = 3)).contains("4 shards"));
+    assert!(fault(|it| it.shards(4).limits(|it| it.unconfirmed_sessions = 3)).contains("4 shards"));
+}
+
+#[test]
+fn few_sessions_are_not_divided_among_many_processors() {
+    let describe = || SockJs::builder("/x").limits(|limits| limits.sessions = 3);
+    let (service, _sessions) = handing_over(describe());
+    let server = Server::start(Services::new([service]));
+    for _ in 0..3 {
+        sockjs_tests::client::Session::new(server.address(), "/x").open();
+    }
 }

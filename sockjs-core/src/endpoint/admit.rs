@@ -7,10 +7,12 @@ use super::*;
 use crate::binding::Principal;
 use crate::event::Action;
 use crate::info::ConnectionInfo;
-use crate::permit::{ReceivePermit, Request, SendPermit, SendReply, WebsocketPermit, not_found};
+use crate::permit::{
+    BodyError, ReceivePermit, Request, SendPermit, SendReply, WebsocketPermit, not_found,
+};
 use crate::receiver::Attachment;
 use crate::report::Grade;
-use crate::service::Route;
+use crate::service::{DRAINING, Route};
 use crate::session::Attach;
 use crate::web::answer::Answer;
 use crate::wire::transport::Transport;
@@ -89,11 +91,14 @@ impl Endpoint {
         if std::mem::take(&mut holding.is_unconfirmed) {
             self.unconfirmed -= 1;
         }
-        Action::Collect {
-            session: SessionKey { shard: self.shard, slot },
-            max_bytes: self.service.settings().limits.message_bytes,
-            reply: SendReply::new(permit),
+        let limits = &self.service.settings().limits;
+        let max_bytes = limits.message_bytes;
+        let is_too_long = permit.announced_bytes().is_some_and(|bytes| bytes > max_bytes as u64);
+        let reply = SendReply::new(permit, limits.payload_bytes());
+        if is_too_long {
+            return Action::Respond(reply.unread(BodyError::TooLarge));
         }
+        Action::Collect { session: SessionKey { shard: self.shard, slot }, max_bytes, reply }
     }
 
     /// A WebSocket handshake: always a session of its own, whatever its id.
@@ -144,7 +149,7 @@ impl Endpoint {
         // A session whose opener holds no connection costs an attacker nothing to leave behind.
         let leaves = transport.is_one_frame();
         let line = if self.draining {
-            "Server going away\n"
+            DRAINING
         } else if self.live >= self.quota.sessions
             || (leaves && self.unconfirmed >= self.quota.unconfirmed_sessions)
         {

@@ -18,11 +18,14 @@ impl Endpoint {
         frame: ClientFrame<'_>,
         now: Timestamp,
     ) {
-        let now = self.advance(now);
         let Some(key) = receiver.session() else { return };
+        self.handle_alive(key, now);
+        let limit_bytes = self.service.settings().limits.payload_bytes();
         let (transport, held) = (receiver.transport, &mut receiver.held);
         let read = match frame {
-            ClientFrame::Text(text) => payload::read_websocket_text(transport, text, held),
+            ClientFrame::Text(text) => {
+                payload::read_websocket_text(transport, text, limit_bytes, held)
+            }
             ClientFrame::Binary(bytes) => payload::read_websocket_binary(transport, bytes, held),
             ClientFrame::Pong => return self.handle_pong(key, now),
             ClientFrame::Close(reason) => {
@@ -43,10 +46,6 @@ impl Endpoint {
         let Some(key) = receiver.session() else { return };
         match self.handle_messages(key, &mut receiver.held, self.now) {
             Ok(()) | Err(Refused::Full) => {}
-            Err(Refused::TooLarge) => {
-                receiver.held.clear();
-                self.violated(receiver, CloseReason::TOO_BIG);
-            }
             Err(Refused::Overdue | Refused::Gone) => receiver.held.clear(),
         }
     }

@@ -53,6 +53,8 @@ pub struct Endpoint {
     ready: VecDeque<Slot>,
     /// Sessions that found the total of all queues full.
     starved: VecDeque<Slot>,
+    /// Sessions that have ended, those that did so first in front; some are forgotten already.
+    ended: VecDeque<Slot>,
     /// Once the endpoint was told to shut down.
     draining: bool,
     unconfirmed: usize,
@@ -97,6 +99,7 @@ impl Endpoint {
             timers: Timers::default(),
             ready: VecDeque::new(),
             starved: VecDeque::new(),
+            ended: VecDeque::new(),
             draining: false,
             unconfirmed: 0,
             live: 0,
@@ -116,23 +119,36 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Refused::Full`] while the application lags: the messages stay in `batch`; try again after
-    /// [`Event::Resume`]. [`Refused::TooLarge`] if they could never be held. Otherwise the session is
-    /// at its end.
+    /// [`Event::Resume`], for a send request by [`handle_messages_since`](Self::handle_messages_since).
+    /// Otherwise the session is at its end.
     pub fn handle_messages(
         &mut self,
         key: SessionKey,
         batch: &mut Vec<Message>,
         now: Timestamp,
     ) -> Result<(), Refused> {
+        self.handle_messages_since(key, batch, now, now)
+    }
+
+    /// As [`handle_messages`](Self::handle_messages), for a send request that was first tried at
+    /// `since`: its patience counts from there, whatever other requests of the session wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn handle_messages_since(
+        &mut self,
+        key: SessionKey,
+        batch: &mut Vec<Message>,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
         let now = self.advance(now);
         let count = batch.len() as u64;
         let cost = batch.iter().map(Message::cost).sum();
-        if cost > self.service.settings().limits.batch_bytes() {
-            return Err(Refused::TooLarge);
-        }
         let fits = self.has_room(cost);
         let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
-        let taken = holding.session.deliver(batch, cost, fits, self.service.settings(), now);
+        let taken =
+            holding.session.deliver(batch, cost, fits, self.service.settings(), since.min(now));
         match taken {
             Ok(taken) => self.count_in(taken, count - taken),
             Err(Refused::Full) if !fits => self.starve(key.slot),
@@ -154,10 +170,6 @@ impl Endpoint {
         self.advance(now);
         let Some(holding) = self.sessions.get_mut(key.slot) else { return batch.clear() };
         let count = batch.len() as u64;
-        let cost: usize = batch.iter().map(Message::cost).sum();
-        if cost > self.service.settings().limits.batch_bytes() {
-            batch.clear();
-        }
         let taken = holding.session.deliver_last(batch);
         self.count_in(taken, count - taken);
         self.settle(key.slot);
@@ -198,6 +210,13 @@ impl Endpoint {
     /// A WebSocket client answered a ping.
     pub fn handle_pong(&mut self, key: SessionKey, now: Timestamp) {
         self.with(key, now, |session, _, _| session.pong());
+    }
+
+    /// A WebSocket client showed that it lives otherwise than by a pong: something of it arrived, or
+    /// its full socket took bytes again. A pong that is awaited may take its time anew, for it may be
+    /// behind a long message, or its ping behind much that is still to be read.
+    pub fn handle_alive(&mut self, key: SessionKey, now: Timestamp) {
+        self.with(key, now, |session, _, now| session.await_pong(now));
     }
 
     /// The application's handler panicked: the session closes with 1011.
@@ -337,6 +356,15 @@ impl Endpoint {
         transmit.map(|transmit| self.counted(transmit))
     }
 
+    /// Whether the session of a receiver ended without it: all that it would still get is the close
+    /// frame. For a driver that cannot take more frames now.
+    pub fn is_over(&self, receiver: &Receiver) -> bool {
+        receiver.attachment().is_some_and(|attachment| {
+            let holding = self.sessions.get(attachment.session.slot);
+            !holding.is_some_and(|holding| holding.session.is_attached(attachment.number))
+        })
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) must be called. It may turn out that nothing
     /// was due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
@@ -413,6 +441,9 @@ impl Endpoint {
 
     fn settle_closed(&mut self, slot: Slot) {
         let Some(holding) = self.sessions.get_mut(slot) else { return };
+        if std::mem::take(&mut holding.is_unconfirmed) {
+            self.unconfirmed -= 1;
+        }
         if std::mem::take(&mut holding.is_live) {
             self.live -= 1;
             if holding.is_opened
@@ -420,22 +451,39 @@ impl Endpoint {
             {
                 self.stats.session_closed(holding.session.transport, cause);
             }
+            self.ended.push_back(slot);
         }
-        if std::mem::take(&mut holding.is_unconfirmed) {
-            self.unconfirmed -= 1;
+        if holding.session.is_forgotten(self.now) {
+            self.forget(slot);
         }
-        let is_over = holding.session.flags.is_empty();
-        let is_due = holding.session.is_forgotten(self.now);
-        let remembered = self.sessions.len() - self.live;
-        if is_over
-            && (is_due || remembered > self.quota.tombstones)
-            && let Some(holding) = self.sessions.remove(slot)
-            && let Some(id) = holding.id
-        {
-            self.ids.remove(&id);
-        }
+        self.forget_over_quota();
         if self.sessions.is_empty() {
             self.timers.clear();
+        }
+    }
+
+    /// Keeps the number of ended sessions within the quota: those that ended first are forgotten
+    /// before their time.
+    fn forget_over_quota(&mut self) {
+        while self.sessions.len() - self.live > self.quota.tombstones
+            && let Some(slot) = self.ended.pop_front()
+        {
+            let holding = self.sessions.get(slot);
+            if holding.is_some_and(|holding| !holding.session.flags.is_empty()) {
+                // Its last events must be taken first.
+                return self.ended.push_front(slot);
+            }
+            self.forget(slot);
+        }
+        // Twice what is there at most are forgotten ones.
+        if self.ended.len() > 64 + 2 * (self.sessions.len() - self.live) {
+            self.ended.retain(|slot| self.sessions.contains_key(*slot));
+        }
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        if let Some(id) = self.sessions.remove(slot).and_then(|holding| holding.id) {
+            self.ids.remove(&id);
         }
     }
 
@@ -468,19 +516,20 @@ impl Endpoint {
         }
     }
 
-    /// Lets those try again that found the total full, once a good part of it is free: waking all
-    /// for each message that leaves would cost more than it brings.
+    /// Lets those try again that found the total full: all once a good part of it is free, before that
+    /// one each time that something leaves, for all would find it full again.
     fn feed(&mut self) {
         const FREE_PART: usize = 16;
         let total = self.quota.total_bytes;
-        if self.stats.queued_bytes > total - total / FREE_PART {
-            return;
-        }
-        for slot in std::mem::take(&mut self.starved) {
-            if let Some(holding) = self.sessions.get_mut(slot) {
-                holding.is_starved = false;
-                holding.session.retry(self.service.settings());
-                self.settle(slot);
+        let is_roomy = self.stats.queued_bytes <= total - total / FREE_PART;
+        while let Some(slot) = self.starved.pop_front() {
+            let Some(holding) = self.sessions.get_mut(slot) else { continue };
+            holding.is_starved = false;
+            let waits = !holding.session.is_closed();
+            holding.session.retry(self.service.settings());
+            self.settle(slot);
+            if waits && !is_roomy {
+                return;
             }
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 
 impl Session {
-    /// Closes: what is queued goes first, then the close frame (rule 5).
+    /// Closes: the open frame, if it was not handed yet, and what is queued go first, then the close
+    /// frame (rules 1 and 5).
     pub(crate) fn close(
         &mut self,
         cause: Cause,
@@ -13,10 +14,8 @@ impl Session {
         settings: &Settings,
         now: Timestamp,
     ) {
-        match self.phase {
-            Phase::Opening => return self.abort(cause, reason, settings, now),
-            Phase::Open => {}
-            Phase::Closing { .. } | Phase::Closed { .. } => return,
+        if !matches!(self.phase, Phase::Opening | Phase::Open) {
+            return;
         }
         self.phase = Phase::Closing { cause, reason, handed: false };
         if let Link::Detached { since } = &mut self.link {

@@ -16,6 +16,8 @@ const JSONP_HEARTBEAT_DELAY: Duration = Duration::from_secs(30);
 enum Due {
     /// The attached receiver was idle.
     Heartbeat,
+    /// The last ping was long ago.
+    Ping,
     /// A ping was not answered.
     Pong,
     /// No receiver came.
@@ -40,13 +42,13 @@ impl Session {
         let due = self.deadlines(settings);
         for (_, due) in due.into_iter().flatten().filter(|(at, _)| *at <= now) {
             match due {
-                Due::Heartbeat => self.heartbeat(settings),
+                Due::Heartbeat => {
+                    self.hand_soon(settings, |attached| attached.heartbeat_due = true)
+                }
+                Due::Ping => self.hand_soon(settings, |attached| attached.ping = Ping::Due),
                 // It may have come, but is not read while the application lags.
-                Due::Pong if self.waits.batch.is_some() => self.ask_again(now),
+                Due::Pong if self.waits.batch.is_some() => self.await_pong(now),
                 Due::Pong => {
-                    if let Link::Attached(attached) = &mut self.link {
-                        attached.pinged = None;
-                    }
                     self.close(Cause::Heartbeat, CloseReason::NO_HEARTBEAT, settings, now);
                 }
                 Due::Expiry => {
@@ -66,20 +68,16 @@ impl Session {
         }
     }
 
-    /// Gives the client another pong deadline.
-    fn ask_again(&mut self, now: Timestamp) {
-        if let Link::Attached(attached) = &mut self.link
-            && let Some((since, _)) = &mut attached.pinged
-        {
-            *since = now;
+    /// The client has a pong deadline from now on again.
+    pub(crate) fn await_pong(&mut self, now: Timestamp) {
+        if let Link::Attached(Attached { ping: Ping::Sent { at, .. }, .. }) = &mut self.link {
+            *at = now;
         }
     }
 
-    fn heartbeat(&mut self, settings: &Settings) {
+    fn hand_soon(&mut self, settings: &Settings, make_due: impl FnOnce(&mut Attached)) {
         if let Link::Attached(attached) = &mut self.link {
-            let raw = attached.transport == Transport::RawWebsocket;
-            attached.heartbeat_due = !raw;
-            attached.ping_due = raw;
+            make_due(attached);
         }
         self.wake_receiver(settings);
     }
@@ -103,8 +101,12 @@ impl Session {
                 [Some((left + settings.disconnect_delay, Due::Expiry)), patience, None, None]
             }
             Link::Attached(attached) => {
-                let pong = attached.pinged.map(|(at, _)| (at + limits.pong_deadline, Due::Pong));
-                [attached.heartbeat(settings), pong, stall, patience]
+                // Who is told that the session ends is asked nothing any more.
+                let ping = match self.phase {
+                    Phase::Closing { .. } => None,
+                    _ => attached.ping(settings),
+                };
+                [attached.heartbeat(settings), ping, stall, patience]
             }
         }
     }
@@ -112,7 +114,7 @@ impl Session {
 
 impl Attached {
     fn heartbeat(&self, settings: &Settings) -> Option<(Timestamp, Due)> {
-        if self.heartbeat_due || self.ping_due {
+        if self.heartbeat_due {
             return None;
         }
         let mut delay = settings.heartbeat_delay;
@@ -120,5 +122,15 @@ impl Attached {
             delay = Some(delay.unwrap_or(Duration::MAX).min(JSONP_HEARTBEAT_DELAY));
         }
         delay.map(|delay| (self.active + delay, Due::Heartbeat))
+    }
+
+    fn ping(&self, settings: &Settings) -> Option<(Timestamp, Due)> {
+        match self.ping {
+            Ping::Resting { since } if self.transport.is_websocket() => {
+                settings.heartbeat_delay.map(|delay| (since + delay, Due::Ping))
+            }
+            Ping::Sent { at, .. } => Some((at + settings.limits.pong_deadline, Due::Pong)),
+            Ping::Resting { .. } | Ping::Due => None,
+        }
     }
 }

@@ -92,10 +92,20 @@ struct Attached {
     /// Bytes of frames that count towards the response limit.
     frame_bytes: usize,
     heartbeat_due: bool,
-    /// A ping is to follow the heartbeat.
-    ping_due: bool,
-    /// The ping that is not yet answered: when it was handed, and how many messages before it.
-    pinged: Option<(Timestamp, u64)>,
+    /// How far the ping of a WebSocket is; others stay in the first state.
+    ping: Ping,
+}
+
+/// The liveness check of a WebSocket: one ping at a time, a heartbeat delay after the one before it,
+/// whatever else is sent meanwhile.
+#[derive(Debug)]
+enum Ping {
+    /// None is under way, since the last was handed or the receiver came.
+    Resting { since: Timestamp },
+    /// To be handed next.
+    Due,
+    /// Handed after so many messages, and not answered.
+    Sent { at: Timestamp, handed: u64 },
 }
 
 /// Who was told to come back later.
@@ -114,7 +124,7 @@ struct Waits {
 /// Messages of the client that wait outside.
 #[derive(Debug)]
 struct Batch {
-    /// Since when a send request waits. A WebSocket is simply not read meanwhile; only send
+    /// Since when the first of the send requests waits. A WebSocket is simply not read meanwhile; only send
     /// requests run out of patience.
     since: Option<Timestamp>,
     /// It was told to try again; until it does, or its patience ends, `since` stands.
@@ -211,8 +221,7 @@ impl Session {
             active: now,
             frame_bytes: 0,
             heartbeat_due: false,
-            ping_due: false,
-            pinged: None,
+            ping: Ping::Resting { since: now },
         });
         Attach::Attached(self.attachments)
     }
@@ -238,6 +247,9 @@ impl Session {
                 let reason = reason.unwrap_or(CloseReason::new(1005, ""));
                 self.abort(Cause::ClientGone, reason, settings, now);
             }
+            Gone::Stalled => {
+                self.abort(Cause::SlowConsumer, CloseReason::SLOW_CONSUMER, settings, now);
+            }
             Gone::Violation(reason) => {
                 self.abort(Cause::ProtocolError, reason, settings, now);
             }
@@ -247,8 +259,9 @@ impl Session {
     /// A pong: what was written before its ping has arrived.
     pub(crate) fn pong(&mut self) {
         if let Link::Attached(attached) = &mut self.link
-            && let Some((_, handed)) = attached.pinged.take()
+            && let Ping::Sent { at, handed } = attached.ping
         {
+            attached.ping = Ping::Resting { since: at };
             self.outbox.confirm(handed);
         }
     }
@@ -312,14 +325,14 @@ impl Session {
     }
 
     /// The client sent messages: all are taken or none. `fits` says whether the total of all
-    /// sessions has room for their `cost`.
+    /// sessions has room for their `cost`. They were first tried at `since`.
     pub(crate) fn deliver(
         &mut self,
         batch: &mut Vec<Message>,
         cost: usize,
         fits: bool,
         settings: &Settings,
-        now: Timestamp,
+        since: Timestamp,
     ) -> Result<u64, Refused> {
         match &self.phase {
             Phase::Opening | Phase::Open => {}
@@ -335,7 +348,7 @@ impl Session {
             return Ok(0);
         }
         if !fits || !self.inbox.has_room(cost, settings.limits.inbox_bytes) {
-            self.put_off(now);
+            self.put_off(since);
             return Err(Refused::Full);
         }
         self.waits.batch.take_if(|batch| batch.told);
@@ -360,10 +373,13 @@ impl Session {
     }
 
     /// Lets a batch wait until the application has taken what is before it.
-    fn put_off(&mut self, now: Timestamp) {
-        let since = (!self.transport.is_websocket()).then_some(now);
-        let batch = self.waits.batch.get_or_insert(Batch { since, told: false });
-        batch.told = false;
+    fn put_off(&mut self, since: Timestamp) {
+        let since = (!self.transport.is_websocket()).then_some(since);
+        match &mut self.waits.batch {
+            Some(batch) if !batch.told => batch.since = batch.since.min(since),
+            // Whoever was told tries again, and brings the time since when it waits.
+            batch => *batch = Some(Batch { since, told: false }),
+        }
     }
 
     /// Whether send requests are still known here, be it that their messages are dropped.

@@ -42,6 +42,8 @@ struct Chunk {
     receiver: u32,
     messages: usize,
     bytes: usize,
+    /// Written, but something before it, of another receiver, is not.
+    is_written: bool,
 }
 
 /// What an outbox amounts to when its session ends.
@@ -76,9 +78,10 @@ impl Outbox {
         self.queue.len() > self.in_flight_messages
     }
 
-    /// Whether the window lets another chunk be handed: one always is if none is in flight.
-    pub(crate) fn has_window(&self, window_bytes: usize) -> bool {
-        self.in_flight.is_empty() || self.in_flight_bytes < window_bytes
+    /// What may be handed besides what is in flight: one chunk always may if nothing is.
+    pub(crate) fn window(&self, window_bytes: usize) -> Option<usize> {
+        let left = window_bytes.saturating_sub(self.in_flight_bytes);
+        (left > 0 || self.in_flight.is_empty()).then_some(left)
     }
 
     /// Whether chunks were handed and neither written nor lost.
@@ -107,13 +110,21 @@ impl Outbox {
         self.next_seq += 1;
         self.in_flight_messages += messages;
         self.in_flight_bytes += bytes;
-        self.in_flight.push_back(Chunk { seq, receiver, messages, bytes });
+        self.in_flight.push_back(Chunk { seq, receiver, messages, bytes, is_written: false });
         seq
     }
 
-    /// All chunks up to and including `seq` were written.
+    /// The chunk was written, and so was all that its receiver was handed before it. Another
+    /// receiver's chunks have a connection of their own, whose word is awaited.
     pub(crate) fn written(&mut self, seq: u64, now: Timestamp) {
-        while self.in_flight.front().is_some_and(|chunk| chunk.seq <= seq)
+        let Some(at) = self.position(seq) else { return };
+        let receiver = self.in_flight.get(at).map(|chunk| chunk.receiver);
+        let known = self.in_flight.range_mut(..=at);
+        known
+            .filter(|chunk| Some(chunk.receiver) == receiver)
+            .for_each(|chunk| chunk.is_written = true);
+        self.progress = now;
+        while self.in_flight.front().is_some_and(|chunk| chunk.is_written)
             && let Some(chunk) = self.in_flight.pop_front()
         {
             for message in self.queue.drain(..chunk.messages) {
@@ -122,10 +133,14 @@ impl Outbox {
             self.in_flight_messages -= chunk.messages;
             self.in_flight_bytes -= chunk.bytes;
             self.written += chunk.messages as u64;
-            self.progress = now;
         }
         self.confirmed = self.confirmed.max(self.written.min(self.confirm_goal));
         self.give_back_memory();
+    }
+
+    /// Where the chunk is in the queue, if it is in flight.
+    fn position(&self, seq: u64) -> Option<usize> {
+        self.in_flight.binary_search_by_key(&seq, |chunk| chunk.seq).ok()
     }
 
     /// The chunk was handed and cannot have arrived whole, nor what the same receiver was handed after
@@ -134,10 +149,11 @@ impl Outbox {
     /// A client can act on no part of these, so their messages count as unsent again; unless
     /// another receiver was handed more since, which may have arrived.
     pub(crate) fn lost(&mut self, seq: u64) -> bool {
-        let Some(at) = self.in_flight.iter().position(|chunk| chunk.seq == seq) else {
+        let Some(at) = self.position(seq) else { return false };
+        let Some(chunk) = self.in_flight.get(at).filter(|chunk| !chunk.is_written) else {
             return false;
         };
-        let receiver = self.in_flight.get(at).map(|chunk| chunk.receiver);
+        let receiver = Some(chunk.receiver);
         if self.in_flight.range(at..).all(|chunk| Some(chunk.receiver) == receiver) {
             for chunk in self.in_flight.drain(at..) {
                 self.in_flight_messages -= chunk.messages;
@@ -220,6 +236,26 @@ mod tests {
         let account = outbox.close();
         assert_eq!((account.accepted, account.written, account.confirmed), (3, 2, 0));
         assert_eq!(account.unsent, [Message::text("2")]);
+    }
+
+    #[test]
+    fn what_one_receiver_got_says_nothing_of_another() {
+        let mut outbox = outbox(3);
+        let first = outbox.hand(1, 10, 1, NOW);
+        let second = outbox.hand(1, 10, 2, NOW);
+        outbox.written(second, NOW);
+        assert_eq!((outbox.written, outbox.is_in_flight()), (0, true));
+        assert!(!outbox.lost(second), "it is written");
+        let mut lucky = outbox;
+        lucky.written(first, NOW);
+        assert_eq!((lucky.written, lucky.is_in_flight()), (2, false));
+        let mut outbox = self::outbox(2);
+        let first = outbox.hand(1, 10, 1, NOW);
+        let second = outbox.hand(1, 10, 2, NOW);
+        outbox.written(second, NOW);
+        assert!(outbox.lost(first));
+        let account = outbox.close();
+        assert_eq!((account.written, account.unsent.len()), (0, 0), "both are uncertain");
     }
 
     #[test]

@@ -23,7 +23,9 @@ impl Session {
                 return None;
             }
             Next::Open => {
-                self.phase = Phase::Open;
+                if let Phase::Opening = self.phase {
+                    self.phase = Phase::Open;
+                }
                 self.is_opened = true;
                 self.waits.reader = self.inbox.is_empty();
                 self.flags.raise(Flags::OPENED);
@@ -35,7 +37,8 @@ impl Session {
             }
             Next::Messages if transport == Transport::RawWebsocket => (1, self.write_raw(buf)),
             Next::Messages => {
-                let (messages, limit) = (self.outbox.waiting(), settings.limits.window_bytes);
+                let messages = self.outbox.waiting();
+                let limit = self.outbox.window(settings.limits.window_bytes).unwrap_or_default();
                 let mut count = 0;
                 receiver.wrap(buf, |out| count = frame::write_messages(messages, limit, out));
                 (count, FrameKind::Text)
@@ -63,15 +66,17 @@ impl Session {
 
     fn next(&self, settings: &Settings) -> Next {
         let Link::Attached(attached) = &self.link else { return Next::Nothing };
-        if !self.outbox.has_window(settings.limits.window_bytes) {
+        if self.outbox.window(settings.limits.window_bytes).is_none() {
             return Next::Nothing;
         }
+        let is_waiting = self.outbox.is_waiting();
         match &self.phase {
-            Phase::Opening => Next::Open,
-            _ if self.outbox.is_waiting() => Next::Messages,
+            _ if !self.is_opened => Next::Open,
+            Phase::Open if attached.heartbeat_due && !is_waiting => attached.heartbeat_frame(),
+            // Before messages, which may never cease.
+            Phase::Open if matches!(attached.ping, Ping::Due) => Next::Ping,
+            _ if is_waiting => Next::Messages,
             Phase::Closing { .. } => Next::Close,
-            _ if attached.heartbeat_due => Next::Heartbeat,
-            _ if attached.ping_due => Next::Ping,
             _ => Next::Nothing,
         }
     }
@@ -112,20 +117,40 @@ impl Session {
     ) -> bool {
         let handed = self.outbox.handed();
         let Link::Attached(attached) = &mut self.link else { return false };
+        if *kind == FrameKind::Ping {
+            attached.after_ping(handed, now);
+            return false;
+        }
         attached.active = now;
         attached.frame_bytes = attached.frame_bytes.saturating_add(bytes);
-        attached.ping_due = attached.heartbeat_due && attached.transport.is_websocket();
         attached.heartbeat_due = false;
-        if *kind == FrameKind::Ping {
-            attached.ping_due = false;
-            attached.pinged.get_or_insert((now, handed));
-        }
         let full = attached.frame_bytes >= settings.response_limit;
         let fin = attached.transport.is_one_frame() || (full && !attached.transport.is_websocket());
         if fin {
             self.link = Link::Detached { since: now };
         }
         fin
+    }
+}
+
+impl Attached {
+    /// The raw path has no heartbeat of its own: a ping keeps its proxies awake.
+    fn heartbeat_frame(&self) -> Next {
+        match self.transport {
+            Transport::RawWebsocket => Next::Ping,
+            _ => Next::Heartbeat,
+        }
+    }
+
+    fn after_ping(&mut self, handed: u64, now: Timestamp) {
+        // The first answer is to the first of several.
+        if !matches!(self.ping, Ping::Sent { .. }) {
+            self.ping = Ping::Sent { at: now, handed };
+        }
+        if self.transport == Transport::RawWebsocket {
+            self.active = now;
+            self.heartbeat_due = false;
+        }
     }
 }
 

@@ -63,8 +63,7 @@ struct Session {
     confirmed: u64,
     /// The client showed that it got so many.
     asked_for_more: u64,
-    /// Chunks in flight, each with the count of messages handed with it and before it.
-    chunks: VecDeque<(u64, u64)>,
+    chunks: VecDeque<InFlight>,
     /// Messages of the client that the application has not taken.
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
@@ -72,6 +71,16 @@ struct Session {
     gave_up: bool,
     /// Messages handed before the ping that is not answered.
     pinged: Option<u64>,
+}
+
+/// A chunk in flight.
+#[derive(Debug)]
+struct InFlight {
+    seq: u64,
+    receiver: Arc<str>,
+    /// Count of messages handed with it and before it.
+    handed: u64,
+    written: bool,
 }
 
 fn cost(message: &Message) -> usize {
@@ -337,10 +346,15 @@ impl Checker {
             Frame::Heartbeat => {}
         }
         if let Some(chunk) = transmit.chunk {
-            let last = session.chunks.back().map(|(seq, _)| *seq);
+            let last = session.chunks.back().map(|last| last.seq);
             let upwards = chunk.session == key && last.is_none_or(|last| last < chunk.seq);
             ensure!(upwards, 5, "chunk {chunk:?} comes after {last:?}");
-            session.chunks.push_back((chunk.seq, session.handed));
+            session.chunks.push_back(InFlight {
+                seq: chunk.seq,
+                receiver: name.into(),
+                handed: session.handed,
+                written: false,
+            });
         }
         Ok(frame)
     }
@@ -350,9 +364,16 @@ impl Checker {
         if session.closed {
             return;
         }
+        let Some(at) = session.chunks.iter().position(|known| known.seq == chunk.seq) else {
+            return;
+        };
         session.progress = now;
-        while session.chunks.front().is_some_and(|(seq, _)| *seq <= chunk.seq)
-            && let Some((_, handed)) = session.chunks.pop_front()
+        let receiver = session.chunks.get(at).map(|known| known.receiver.clone());
+        for known in session.chunks.range_mut(..=at) {
+            known.written |= Some(&known.receiver) == receiver.as_ref();
+        }
+        while session.chunks.front().is_some_and(|front| front.written)
+            && let Some(InFlight { handed, .. }) = session.chunks.pop_front()
         {
             for message in session.outbox.drain(..(handed - session.written) as usize) {
                 session.outbox_bytes -= cost(&message);

@@ -143,13 +143,13 @@ impl Answer {
 
 /// The cookies of a request, as they were sent, without quotes around their values.
 pub(crate) fn cookies(request: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    request.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(cookie_pairs)
+    request.get_all(COOKIE).iter().flat_map(|line| cookie_pairs(line.as_bytes()))
 }
 
-/// The pairs of one `Cookie` header.
-pub(crate) fn cookie_pairs(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    line.split(';').filter_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
+/// The pairs of one `Cookie` header. What is not UTF-8 spoils its own pair alone.
+pub(crate) fn cookie_pairs(line: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    line.split(|byte| *byte == b';').filter_map(|pair| {
+        let (name, value) = str::from_utf8(pair).ok()?.split_once('=')?;
         let value = value.trim();
         let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
         Some((name.trim(), bare.unwrap_or(value)))
@@ -204,6 +204,7 @@ mod tests {
     fn cookies_that_could_break_the_header_become_dummy() {
         for (sent, set) in [
             ("JSESSIONID=abc", "abc"),
+            ("name=\u{e4}; JSESSIONID=abc", "abc"),
             ("a=b; JSESSIONID=x=y", "x=y"),
             ("JSESSIONID=\"q\"", "q"),
             ("JSESSIONID=", "dummy"),

@@ -38,6 +38,18 @@ impl OriginPolicy {
         }
     }
 
+    /// The first entry of an allow list that is no origin.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        let Self::AllowList(list) = self else { return None };
+        let is_origin = |item: &str| {
+            let (host, path) = item.split_once("://").map_or(("", ""), |(_, rest)| {
+                rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))
+            });
+            Origin::parse(item).is_some() && !host.contains(['*', '@']) && matches!(path, "" | "/")
+        };
+        list.iter().map(String::as_str).find(|item| !is_origin(item))
+    }
+
     fn admits_without_origin(&self, head: &request::Parts, anonymous: bool) -> bool {
         if let Some(site) = head.headers.get(SEC_FETCH_SITE) {
             return site == "same-origin" || site == "none";

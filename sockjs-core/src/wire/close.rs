@@ -27,6 +27,8 @@ impl CloseReason {
     pub const TOO_BIG: Self = Self::fixed(1009, "Message too big");
     /// 1011 `Internal error`: the application's handler panicked.
     pub const INTERNAL_ERROR: Self = Self::fixed(1011, "Internal error");
+    /// 1013 `Server is busy`: too much of all clients is being received.
+    pub const BUSY: Self = Self::fixed(1013, "Server is busy");
     /// 2010 `Another connection still open`: a second receiver for a session.
     pub const STILL_OPEN: Self = Self::fixed(2010, "Another connection still open");
     /// 3000 `Broken framing.`: a WebSocket message that is no payload.

@@ -22,33 +22,45 @@ pub enum PayloadError {
     /// Not JSON, not UTF-8, or not an array of strings.
     #[error("Broken JSON encoding.")]
     Broken,
+    /// Its messages cost more than [`Limits::payload_bytes`](crate::Limits::payload_bytes): many tiny
+    /// ones, mostly, which would take many times the payload's own length.
+    #[error("Payload too large.")]
+    TooLarge,
 }
 
-/// Reads a JSON array of strings and appends its messages to `batch`.
+/// Reads a JSON array of strings and appends its messages, which may cost `limit_bytes` together, to
+/// `batch`.
 ///
 /// # Errors
 /// On any error `batch` is as it was: a payload is delivered whole or not at all.
-pub fn read(payload: &[u8], batch: &mut Vec<Message>) -> Result<(), PayloadError> {
+pub fn read(
+    payload: &[u8],
+    limit_bytes: usize,
+    batch: &mut Vec<Message>,
+) -> Result<(), PayloadError> {
     let text = std::str::from_utf8(payload).map_err(|_| PayloadError::Broken)?;
-    parse(text, false, batch)
+    parse(text, false, limit_bytes, batch)
 }
 
 /// Reads a text message of a WebSocket (PROTOCOL §7): on the raw path it is taken as it is, else it
-/// is a JSON array of strings, or a lone JSON string, or empty, which is ignored.
+/// is a JSON array of strings, or a lone JSON string, or empty, which is ignored. The messages of an
+/// array may cost `limit_bytes` together.
 ///
 /// # Errors
 /// The reason with which to close the WebSocket. `batch` is as it was.
 pub fn read_websocket_text(
     transport: Transport,
     text: &str,
+    limit_bytes: usize,
     batch: &mut Vec<Message>,
 ) -> Result<(), CloseReason> {
     if transport == Transport::RawWebsocket {
         batch.push(Message::text(text));
         return Ok(());
     }
-    match parse(text, true, batch) {
+    match parse(text, true, limit_bytes, batch) {
         Ok(()) | Err(PayloadError::Empty) => Ok(()),
+        Err(PayloadError::TooLarge) => Err(CloseReason::TOO_BIG),
         Err(_) if text.starts_with('\u{feff}') => Err(CloseReason::BAD_TEXT),
         Err(_) => Err(CloseReason::BROKEN_FRAMING),
     }
@@ -70,38 +82,52 @@ pub fn read_websocket_binary(
     Ok(())
 }
 
-fn parse(text: &str, lone: bool, batch: &mut Vec<Message>) -> Result<(), PayloadError> {
+fn parse(
+    text: &str,
+    lone: bool,
+    limit_bytes: usize,
+    batch: &mut Vec<Message>,
+) -> Result<(), PayloadError> {
     if text.is_empty() {
         return Err(PayloadError::Empty);
     }
-    if deserialize(text, lone, batch).is_ok() {
-        return Ok(());
+    match deserialize(text, lone, limit_bytes, batch) {
+        Err(PayloadError::Broken) => {}
+        read => return read,
     }
     // Unpaired surrogates are the one thing serde_json refuses and SockJS accepts. They are rare,
     // so they are looked for only after a failure.
     match without_lone_surrogates(text) {
-        Cow::Owned(mended) => deserialize(&mended, lone, batch).map_err(|_| PayloadError::Broken),
+        Cow::Owned(mended) => deserialize(&mended, lone, limit_bytes, batch),
         Cow::Borrowed(_) => Err(PayloadError::Broken),
     }
 }
 
-fn deserialize(text: &str, lone: bool, batch: &mut Vec<Message>) -> serde_json::Result<()> {
+fn deserialize(
+    text: &str,
+    lone: bool,
+    limit_bytes: usize,
+    batch: &mut Vec<Message>,
+) -> Result<(), PayloadError> {
     let before = batch.len();
     let mut json = serde_json::Deserializer::from_str(text);
-    let read =
-        Payload { lone, batch: &mut *batch }.deserialize(&mut json).and_then(|()| json.end());
+    let mut payload = Payload { lone, left_bytes: Some(limit_bytes), batch: &mut *batch };
+    let read = payload.deserialize(&mut json).and_then(|()| json.end());
+    let is_excessive = payload.left_bytes.is_none();
     if read.is_err() {
         batch.truncate(before);
     }
-    read
+    read.map_err(|_| if is_excessive { PayloadError::TooLarge } else { PayloadError::Broken })
 }
 
 struct Payload<'b> {
     lone: bool,
+    /// What further messages may cost; `None` once one was over it.
+    left_bytes: Option<usize>,
     batch: &'b mut Vec<Message>,
 }
 
-impl<'de> DeserializeSeed<'de> for Payload<'_> {
+impl<'de> DeserializeSeed<'de> for &mut Payload<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -113,7 +139,7 @@ impl<'de> DeserializeSeed<'de> for Payload<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Payload<'_> {
+impl<'de> Visitor<'de> for &mut Payload<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +148,10 @@ impl<'de> Visitor<'de> for Payload<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         while let Some(Element(message)) = elements.next_element()? {
+            self.left_bytes = self.left_bytes.and_then(|left| left.checked_sub(message.cost()));
+            if self.left_bytes.is_none() {
+                return Err(serde::de::Error::custom("too large"));
+            }
             self.batch.push(message);
         }
         Ok(())
@@ -239,7 +269,7 @@ mod tests {
 
     fn texts(payload: &[u8]) -> Result<Vec<String>, PayloadError> {
         let mut batch = Vec::new();
-        read(payload, &mut batch)?;
+        read(payload, usize::MAX, &mut batch)?;
         Ok(batch.iter().map(|m| m.as_text().unwrap().to_owned()).collect())
     }
 
@@ -283,7 +313,7 @@ mod tests {
     #[test]
     fn a_bad_element_leaves_the_batch_as_it_was() {
         let mut batch = vec![Message::text("before")];
-        read(b"[\"a\", 1]", &mut batch).unwrap_err();
+        read(b"[\"a\", 1]", usize::MAX, &mut batch).unwrap_err();
         assert_eq!(batch.len(), 1);
     }
 
@@ -298,7 +328,7 @@ mod tests {
     #[test]
     fn websockets_may_carry_a_lone_string() {
         let framed = |text: &str, batch: &mut Vec<Message>| {
-            read_websocket_text(Transport::Websocket, text, batch)
+            read_websocket_text(Transport::Websocket, text, usize::MAX, batch)
         };
         let mut batch = Vec::new();
         for good in ["\"a\"", "[\"b\",\"c\"]", "\"\\ud800\"", ""] {

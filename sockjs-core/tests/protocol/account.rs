@@ -192,7 +192,25 @@ fn the_window_holds_frames_back_until_some_are_written() {
     let frames = |sim: &mut Sim| sim.take_transcript().iter().filter(|l| l.contains("a[")).count();
     assert_eq!(frames(&mut sim), 3, "three times seven bytes are over 16");
     sim.written("a");
-    sim.expect(&["+0.000s a: a[\\\"4\\\",\\\"5\\\"]\\n"]);
+    sim.expect(&["+0.000s a: a[\\\"4\\\"]\\n"]);
+    sim.written("a");
+    sim.written("a");
+    sim.expect(&["+0.000s a: a[\\\"5\\\"]\\n"]);
+}
+
+#[test]
+fn the_word_on_one_response_says_nothing_of_an_earlier_one() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("o", "/000/s/xhr");
+    sim.writes = false;
+    for (poll, message) in [("a", "1"), ("b", "2")] {
+        sim.receive(poll, "/000/s/xhr");
+        sim.send(1, message).unwrap();
+    }
+    sim.written("b");
+    sim.skip();
+    sim.lost("a", true);
+    sim.expect(&["+0.000s #1: closed Interrupted 1002 Connection interrupted, uncertain 2"]);
 }
 
 #[test]

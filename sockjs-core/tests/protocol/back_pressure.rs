@@ -98,6 +98,47 @@ fn trying_in_vain_does_not_restore_the_patience() {
 }
 
 #[test]
+fn each_of_several_requests_has_its_own_patience() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr");
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    assert!(sim.post("q", "/000/s/xhr_send", "[\"2\"]").is_none());
+    sim.advance(secs(5));
+    assert!(sim.post("r", "/000/s/xhr_send", "[\"3\"]").is_none());
+    sim.advance(secs(4));
+    sim.skip();
+    // The second gets in, and the third waits on: until 10 s after it came, not after this.
+    assert_eq!(sim.recv_text(1).as_deref(), Some("1"));
+    sim.expect(&["+9.000s q: 204"]);
+    sim.advance(millis(5_999));
+    sim.expect(&[]);
+    sim.advance(millis(1));
+    let lines = sim.take_transcript();
+    assert!(lines.iter().any(|line| line == "+15.000s r: 503"), "{lines:#?}");
+}
+
+#[test]
+fn one_that_comes_later_does_not_shorten_nor_lengthen_the_patience_of_those_before() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr");
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    for name in ["q", "r", "s"] {
+        assert!(sim.post(name, "/000/s/xhr_send", "[\"2\"]").is_none());
+        sim.advance(secs(3));
+    }
+    sim.skip();
+    sim.advance(millis(999));
+    sim.expect(&[]);
+    sim.advance(millis(1));
+    let lines = sim.take_transcript();
+    for line in ["+10.000s q: 503", "+10.000s r: 503", "+10.000s s: 503"] {
+        assert!(lines.iter().any(|known| known == line), "{line} in {lines:#?}");
+    }
+}
+
+#[test]
 fn a_client_that_gave_up_waiting_leaves_its_session_alone() {
     let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
     sim.receive("open", "/000/s/xhr");

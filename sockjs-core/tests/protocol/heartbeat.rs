@@ -100,6 +100,28 @@ fn a_raw_websocket_gets_the_ping_alone() {
 }
 
 #[test]
+fn a_websocket_that_is_never_idle_is_pinged_all_the_same() {
+    for (path, frame) in [("/000/s/websocket", "w: a[\\\"x\\\"]"), ("/websocket", "w: x")] {
+        let mut sim = Sim::new(|_| ());
+        sim.receive("w", path);
+        sim.skip();
+        for _ in 0..26 {
+            sim.advance(secs(1));
+            sim.send(1, "x").unwrap();
+        }
+        let (pings, messages): (Vec<_>, Vec<_>) =
+            sim.take_transcript().into_iter().partition(|line| line.ends_with("w: ping"));
+        assert_eq!(pings, ["+25.000s w: ping"]);
+        assert!(messages.len() == 26 && messages.iter().all(|line| line.ends_with(frame)));
+        for _ in 0..10 {
+            sim.advance(secs(1));
+            let _ = sim.send(1, "x");
+        }
+        assert!(sim.take_transcript().iter().any(|line| line.contains("closed Heartbeat 3000")));
+    }
+}
+
+#[test]
 fn no_pong_within_10_seconds_closes() {
     let mut sim = Sim::new(|_| ());
     sim.receive("w", "/000/s/websocket");
@@ -121,6 +143,31 @@ fn no_pong_within_10_seconds_closes() {
             "+35.000s w: close 3000 No response from heartbeat end",
         ]
     );
+}
+
+#[test]
+fn who_shows_life_otherwise_has_time_for_the_pong() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("w", "/000/s/websocket");
+    sim.advance(secs(34));
+    let key = sim.key(1);
+    sim.endpoint.handle_alive(key, sim.now());
+    sim.skip();
+    sim.advance(millis(9_999));
+    sim.expect(&[]);
+    sim.advance(millis(1));
+    assert_eq!(sim.endpoint.live(), 0);
+}
+
+#[test]
+fn a_raw_websocket_that_is_not_read_gets_pings_all_the_same() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("r", "/websocket");
+    sim.message("r", "1");
+    sim.message("r", "2");
+    sim.skip();
+    sim.advance(secs(50));
+    sim.expect(&["+25.000s r: ping", "+50.000s r: ping"]);
 }
 
 #[test]

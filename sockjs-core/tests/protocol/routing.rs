@@ -341,12 +341,38 @@ fn an_upgrade_header_elsewhere_changes_nothing() {
 }
 
 #[test]
-fn while_draining_everything_can_be_refused() {
-    let response =
-        service(|_| ()).unavailable(&head(post("/0/s/xhr").header("Origin", "http://a")));
-    assert_eq!(response.status(), 503);
-    assert_eq!(response.headers()["retry-after"], "5");
-    assert_eq!(response.headers()["access-control-allow-origin"], "http://a");
+fn while_draining_info_sends_clients_elsewhere_and_all_else_is_as_ever() {
+    let service = service(|settings| settings.origins = OriginPolicy::SameOrigin);
+    let answer = |request: http::request::Builder| {
+        let request = head(request.header("Host", "h"));
+        match service.route_draining(request, &peer(), START) {
+            Route::Respond(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    };
+    let info = answer(get("/info").header("Origin", "http://h"));
+    assert_eq!(info.status(), 503);
+    assert_eq!(info.headers()["retry-after"], "5");
+    assert_eq!(info.headers()["access-control-allow-origin"], "http://h");
+    assert!(answer(Request::head("/echo/info")).body().is_empty());
+    let foreign = answer(get("/info").header("Origin", "http://evil"));
+    assert_eq!(foreign.status(), 403);
+    assert!(!foreign.headers().contains_key("access-control-allow-origin"));
+    assert_eq!(answer(post("/info")).status(), 405);
+    assert_eq!(answer(get("")).status(), 200);
+}
+
+#[test]
+fn a_refused_origin_gets_the_sessions_cookie_too() {
+    let service = service(|settings| {
+        settings.origins = OriginPolicy::SameOrigin;
+        settings.cookie = CookieSetting::Jsessionid;
+    });
+    let foreign = |path| post(path).header("Host", "h").header("Origin", "http://evil");
+    let refused = answer_of(&service, foreign("/0/s/xhr"));
+    assert_eq!(refused.status(), 403);
+    assert_eq!(refused.headers()["set-cookie"], "JSESSIONID=dummy; path=/");
+    assert!(!answer_of(&service, foreign("/info")).headers().contains_key("set-cookie"));
 }
 
 #[test]

@@ -11,22 +11,22 @@ use std::{
 use hyper::rt::{Sleep, Timer};
 
 /// One sleep for all deadlines of a connection.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     timer: Arc<dyn Timer + Send + Sync>,
     sleep: Option<(Pin<Box<dyn Sleep>>, Instant)>,
 }
 
 impl Clock {
-    pub(super) fn new(timer: Arc<dyn Timer + Send + Sync>) -> Self {
+    pub(crate) fn new(timer: Arc<dyn Timer + Send + Sync>) -> Self {
         Self { timer, sleep: None }
     }
 
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.timer.now()
     }
 
     /// Ready once the deadline has passed. Poll again after every change of the deadline.
-    pub(super) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let (sleep, until) =
             self.sleep.get_or_insert_with(|| (self.timer.sleep_until(deadline), deadline));
         if *until > deadline {
@@ -47,32 +47,35 @@ impl Clock {
 }
 
 /// How long a wait without progress may last.
-pub(super) struct Patience {
-    limit: Duration,
+pub(crate) struct Patience<P> {
     /// The progress at which the wait was seen, and its end.
-    wait: Option<(u64, Instant)>,
+    wait: Option<(P, Instant)>,
 }
 
-impl Patience {
-    pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, wait: None }
+impl<P: Copy + PartialEq> Patience<P> {
+    pub(crate) const fn new() -> Self {
+        Self { wait: None }
     }
 
     /// The wait's deadline, new if there was none or if progress was made since. A limit beyond
-    /// what an instant can hold is no limit.
-    pub(super) fn check(&mut self, waits: bool, progress: u64, clock: &Clock) -> Option<Instant> {
-        match self.wait {
-            _ if !waits => self.wait = None,
-            Some((seen, _)) if seen == progress => {}
-            _ => {
-                self.wait =
-                    clock.now().checked_add(self.limit).map(|deadline| (progress, deadline));
+    /// what an instant can hold is no limit. Without progress there is nothing to wait for.
+    pub(crate) fn check(
+        &mut self,
+        progress: Option<P>,
+        limit: Duration,
+        clock: &Clock,
+    ) -> Option<Instant> {
+        match (self.wait, progress) {
+            (_, None) => self.wait = None,
+            (Some((seen, _)), Some(progress)) if seen == progress => {}
+            (_, Some(progress)) => {
+                self.wait = clock.now().checked_add(limit).map(|deadline| (progress, deadline));
             }
         }
         self.wait.map(|(_, deadline)| deadline)
     }
 
-    pub(super) fn is_over(&self, clock: &Clock) -> bool {
+    pub(crate) fn is_over(&self, clock: &Clock) -> bool {
         self.wait.is_some_and(|(_, deadline)| deadline <= clock.now())
     }
 }

@@ -15,24 +15,30 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 use pin_project_lite::pin_project;
 
-use super::{fifo::Chunk, line::Line, lock, shared::ConnectionHandle};
+use super::{
+    fifo::Chunk,
+    line::Line,
+    lock,
+    progress::{Answering, Progress},
+    shared::ConnectionHandle,
+};
 
 /// A service that is asked only about sound requests, and told where they come from.
 pub(super) struct Gate<I, S, C: Chunk> {
     pub(super) line: Arc<Mutex<Line<I>>>,
     pub(super) handle: ConnectionHandle<C>,
+    pub(super) progress: Arc<Progress>,
     pub(super) max_target_bytes: usize,
     pub(super) service: S,
 }
 
 impl<I, S, C: Chunk> Gate<I, S, C> {
-    /// Notes that a request was made and says what is wrong with it.
+    /// Says what is wrong with a request that was just made.
     fn check(&self, request: &Request<Incoming>) -> Result<(), StatusCode> {
         let has_two_lengths = {
             let mut line = lock(&self.line);
             let has_two_lengths = line.scanner.has_two_lengths();
             line.scanner.expect_body(request.body().size_hint().exact());
-            line.head_count = line.head_count.wrapping_add(1);
             has_two_lengths
         };
         let headers = request.headers();
@@ -63,12 +69,13 @@ where
     type Future = Answer<S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let answering = Some(self.progress.begin());
         if let Err(status) = self.check(&request) {
-            return Answer::Refused { status };
+            return Answer::Refused { status, answering };
         }
         let is_old = request.version() == Version::HTTP_10;
         request.extensions_mut().insert(self.handle.clone());
-        Answer::Asked { future: self.service.call(request), is_old }
+        Answer::Asked { future: self.service.call(request), is_old, answering }
     }
 }
 
@@ -76,8 +83,8 @@ pin_project! {
     /// The answer on its way.
     #[project = AnswerProjection]
     pub(super) enum Answer<F> {
-        Refused { status: StatusCode },
-        Asked { #[pin] future: F, is_old: bool },
+        Refused { status: StatusCode, answering: Option<Answering> },
+        Asked { #[pin] future: F, is_old: bool, answering: Option<Answering> },
     }
 }
 
@@ -89,9 +96,11 @@ where
     type Output = Result<Response<Content<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (future, is_old) = match self.project() {
-            AnswerProjection::Refused { status } => return Poll::Ready(Ok(refusal(*status))),
-            AnswerProjection::Asked { future, is_old } => (future, *is_old),
+        let (future, is_old, answering) = match self.project() {
+            AnswerProjection::Refused { status, answering } => {
+                return Poll::Ready(Ok(refusal(*status, answering.take())));
+            }
+            AnswerProjection::Asked { future, is_old, answering } => (future, *is_old, answering),
         };
         let mut response = ready!(future.poll(cx))?;
         if is_old && !has_known_length(&response) {
@@ -99,7 +108,8 @@ where
             // connection's end can end this body. A response of version 1.0 it leaves alone.
             *response.version_mut() = Version::HTTP_10;
         }
-        Poll::Ready(Ok(response.map(|body| Content { body: Some(body) })))
+        let answering = answering.take();
+        Poll::Ready(Ok(response.map(|body| Content { body: Some(body), _answering: answering })))
     }
 }
 
@@ -108,6 +118,7 @@ pin_project! {
     pub(super) struct Content<B> {
         #[pin]
         body: Option<B>,
+        _answering: Option<Answering>,
     }
 }
 
@@ -144,8 +155,8 @@ fn has_known_length<B: Body>(response: &Response<B>) -> bool {
 
 /// An empty answer after which the connection closes: where the next request would begin is not
 /// to be trusted.
-fn refusal<B>(status: StatusCode) -> Response<Content<B>> {
-    let mut response = Response::new(Content { body: None });
+fn refusal<B>(status: StatusCode, answering: Option<Answering>) -> Response<Content<B>> {
+    let mut response = Response::new(Content { body: None, _answering: answering });
     *response.status_mut() = status;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

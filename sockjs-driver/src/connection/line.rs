@@ -21,6 +21,7 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use super::{
     fifo::{Chunk, Fifo},
     lock,
+    progress::Progress,
     scan::Scanner,
     shared::Shared,
 };
@@ -54,8 +55,7 @@ pub(super) struct Line<I> {
     io: Option<I>,
     ahead: BytesMut,
     pub(super) scanner: Scanner,
-    /// Requests made so far.
-    pub(super) head_count: u64,
+    progress: Arc<Progress>,
     seen: Seen,
     drained_bytes: usize,
 }
@@ -142,12 +142,12 @@ where
 }
 
 impl<I> Line<I> {
-    pub(super) fn new(io: I) -> Self {
+    pub(super) fn new(io: I, progress: Arc<Progress>) -> Self {
         Self {
             io: Some(io),
             ahead: BytesMut::new(),
             scanner: Scanner::new(),
-            head_count: 0,
+            progress,
             seen: Seen {
                 is_reading: false,
                 is_ended: false,
@@ -202,7 +202,7 @@ impl<I: Read + Unpin> Line<I> {
             match read {
                 Poll::Pending => self.seen.is_reading = true,
                 Poll::Ready(Ok(0) | Err(_)) => self.seen.is_ended = true,
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => self.progress.read(),
             }
             return read.map_ok(|_| ());
         }
@@ -212,6 +212,7 @@ impl<I: Read + Unpin> Line<I> {
         let taken = bytes.len();
         buf.put_slice(bytes);
         self.ahead.advance(taken);
+        self.progress.read();
         if self.ahead.is_empty() && self.ahead.capacity() > KEEP_BYTES {
             self.ahead = BytesMut::new();
         }
@@ -353,6 +354,10 @@ mod tests {
         }
     }
 
+    fn line<const N: usize>(told: [Poll<&'static [u8]>; N]) -> Line<Told> {
+        Line::new(Told(told.into()), Arc::default())
+    }
+
     fn deliver(line: &mut Line<Told>, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
         let mut space = [0; 100];
         let mut buf = ReadBuf::new(&mut space);
@@ -362,7 +367,7 @@ mod tests {
     #[test]
     fn nothing_is_read_ahead_of_a_reader_that_waits() {
         let cx = &mut Context::from_waker(Waker::noop());
-        let mut line = Line::new(Told([Poll::Pending, Poll::Ready(&b"G"[..])].into()));
+        let mut line = line([Poll::Pending, Poll::Ready(b"G")]);
         line.begin();
         assert!(deliver(&mut line, cx).is_pending());
         assert!(line.poll_gone(cx).is_pending());
@@ -375,7 +380,7 @@ mod tests {
     #[test]
     fn an_end_is_not_forgotten() {
         let cx = &mut Context::from_waker(Waker::noop());
-        let mut line = Line::new(Told([Poll::Ready(&b""[..])].into()));
+        let mut line = line([Poll::Ready(b"")]);
         line.begin();
         assert_eq!(deliver(&mut line, cx), Poll::Ready(Vec::new()));
         assert!(line.poll_gone(cx).is_ready());

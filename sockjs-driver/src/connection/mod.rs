@@ -11,6 +11,7 @@
 //! - `line`: the socket, read ahead, and what is seen of its traffic;
 //! - `scan`: where requests end in the bytes that arrive;
 //! - `gate`: the checks around the service;
+//! - `progress`: which part of a request is waited for;
 //! - `clock`: deadlines that cost nothing while nothing waits;
 //! - `serve`: the future that ties them together;
 //! - `stream`: the connection after an upgrade.
@@ -19,6 +20,7 @@ mod clock;
 mod fifo;
 mod gate;
 mod line;
+mod progress;
 mod scan;
 mod serve;
 mod shared;
@@ -32,6 +34,7 @@ use std::{
 };
 
 pub(crate) use self::{
+    clock::{Clock, Patience},
     fifo::Ledger,
     serve::{Connection, serve_connection},
     shared::{ConnectionHandle, Parked},
@@ -49,24 +52,44 @@ pub struct ConnectionConfig {
     pub max_header_count: usize,
     /// A longer request target, in a head that is not too long itself, is answered 414.
     pub max_target_bytes: usize,
-    /// How long a client may keep the connection waiting for bytes, counted from the last
-    /// complete head or from the moment the connection became idle. Trickling does not extend it.
+    /// How long a request's head may take from its first byte, or on a new connection from the
+    /// start; trickling does not extend it. Also how long a body may stand still; how long it may
+    /// take is the service's to say.
     pub read_timeout: Duration,
+    /// How long a connection may be idle between two requests.
+    pub idle_timeout: Duration,
     /// How long a write or flush may go without moving a byte.
     pub write_stall: Duration,
 }
 
 impl Default for ConnectionConfig {
-    /// The defaults of DESIGN.md §5; the target's is the least that RFC 9112 §3 recommends,
-    /// rounded up.
+    /// The defaults of DESIGN.md §5. The target's is the least that RFC 9112 §3 recommends,
+    /// rounded up. The idle time is longer than the 60 s for which proxies commonly keep a
+    /// connection, so that none sends a request into one that is just being closed.
     fn default() -> Self {
         Self {
             max_head_bytes: 16 * 1024,
             max_header_count: 64,
             max_target_bytes: 8 * 1024,
             read_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
             write_stall: Duration::from_secs(10),
         }
+    }
+}
+
+impl ConnectionConfig {
+    /// The name of a limit with which no request could be served, if there is one.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let zero = [
+            (self.max_head_bytes == 0, "max head bytes"),
+            (self.max_header_count == 0, "max header count"),
+            (self.max_target_bytes == 0, "max target bytes"),
+            (self.read_timeout.is_zero(), "read timeout"),
+            (self.idle_timeout.is_zero(), "idle timeout"),
+            (self.write_stall.is_zero(), "write stall"),
+        ];
+        zero.into_iter().find_map(|(is_zero, name)| is_zero.then_some(name))
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
     gate::Gate,
     line::{Io, Line},
     lock,
+    progress::{Awaited, Progress},
     shared::{ConnectionHandle, Shared},
     stream::Stream,
 };
@@ -57,11 +58,13 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
     C: Chunk,
 {
-    let line = Arc::new(Mutex::new(Line::new(io)));
+    let progress = Arc::<Progress>::default();
+    let line = Arc::new(Mutex::new(Line::new(io, Arc::clone(&progress))));
     let shared = Arc::new(Shared::new(Stream::open::<I, C>));
     let gate = Gate {
         line: Arc::clone(&line),
         handle: ConnectionHandle(Arc::clone(&shared)),
+        progress: Arc::clone(&progress),
         max_target_bytes: config.max_target_bytes,
         service,
     };
@@ -78,10 +81,12 @@ where
         hyper: Some(hyper),
         end: End(shared),
         line,
+        progress,
+        config,
         clock: Clock::new(timer),
-        reading: Patience::new(config.read_timeout),
-        writing: Patience::new(config.write_stall),
-        lingering: Patience::new(LINGER),
+        reading: Patience::new(),
+        writing: Patience::new(),
+        lingering: Patience::new(),
     }
 }
 
@@ -100,10 +105,12 @@ pin_project! {
         #[pin]
         hyper: Option<UpgradeableConnection<Io<I, C>, Gate<I, S, C>>>,
         line: Arc<Mutex<Line<I>>>,
+        progress: Arc<Progress>,
+        config: ConnectionConfig,
         clock: Clock,
-        reading: Patience,
-        writing: Patience,
-        lingering: Patience,
+        reading: Patience<Awaited>,
+        writing: Patience<u64>,
+        lingering: Patience<()>,
     }
 }
 
@@ -144,8 +151,14 @@ where
         } else if shared.is_parked() && line.poll_gone(cx).is_ready() {
             Ended::HangUp
         } else {
-            let read = this.reading.check(seen.is_reading, line.head_count, this.clock);
-            let write = this.writing.check(seen.is_blocked, seen.write_count, this.clock);
+            let awaited = seen.is_reading.then(|| this.progress.awaited());
+            let limit = match awaited {
+                Some(Awaited::Request(_)) => this.config.idle_timeout,
+                _ => this.config.read_timeout,
+            };
+            let read = this.reading.check(awaited, limit, this.clock);
+            let written = seen.is_blocked.then_some(seen.write_count);
+            let write = this.writing.check(written, this.config.write_stall, this.clock);
             let Some(deadline) = read.into_iter().chain(write).min() else {
                 return Poll::Pending;
             };
@@ -172,7 +185,7 @@ where
         if lock(this.line).poll_drained(cx).is_ready() {
             return Poll::Ready(());
         }
-        match this.lingering.check(true, 0, this.clock) {
+        match this.lingering.check(Some(()), LINGER, this.clock) {
             Some(deadline) => this.clock.poll_until(deadline, cx),
             None => Poll::Ready(()),
         }

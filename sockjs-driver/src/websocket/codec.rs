@@ -2,9 +2,10 @@
 //!
 //! Headers are judged here: what a header alone condemns is refused before its payload is waited
 //! for. Whole frames that pass go to tungstenite's machine, which unmasks, joins fragments,
-//! checks UTF-8 and close codes, and answers pings and the close. It is given whole frames only,
-//! because it reserves what a header announces; and so that it is known when it is empty: then it
-//! can be thrown away, and an idle connection need not hold one.
+//! checks UTF-8, and answers pings. It is given whole frames only, because it reserves what a header
+//! announces; and so that it is known when it is empty: then it can be thrown away, and an idle
+//! connection need not hold one. The close is read and echoed here: the machine's list of codes
+//! lacks 1014.
 //!
 //! Keeps invariants 7 (nothing is reserved that did not arrive) and 10 (any input: no panic, work
 //! linear in bytes). Headers and outgoing frames are in [`frame`].
@@ -12,7 +13,6 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message, Utf8Bytes};
 
@@ -64,6 +64,16 @@ enum Phase {
     Closed,
 }
 
+/// What stands at the front of the input.
+enum Judged {
+    /// No whole frame.
+    Nothing,
+    /// Frames that the machine may take.
+    Frames,
+    /// A close of so many bytes.
+    Close(usize),
+}
+
 impl Codec {
     /// A connection right after its handshake. Messages, whole or in fragments, of more payload
     /// than `max_message_bytes` are refused.
@@ -99,12 +109,19 @@ impl Codec {
         let output = if self.phase == Phase::Open { output } else { &mut unsent };
         while matches!(self.phase, Phase::Open | Phase::Closing) {
             if !self.fed {
-                self.fed = self.judge(input).inspect_err(|_| self.fail())?;
-                if !self.fed {
-                    if self.grown {
-                        self.release();
+                match self.judge(input).inspect_err(|_| self.fail())? {
+                    Judged::Frames => self.fed = true,
+                    Judged::Close(bytes) => {
+                        let frame = input.split_to(bytes);
+                        let close = self.take_close(&frame, output).inspect_err(|_| self.fail());
+                        return close.map(Some);
                     }
-                    return Ok(None);
+                    Judged::Nothing => {
+                        if self.grown {
+                            self.release();
+                        }
+                        return Ok(None);
+                    }
                 }
             }
             let message = self.step(input, output).inspect_err(|_| self.fail())?;
@@ -129,6 +146,11 @@ impl Codec {
         frame::write_close(code, reason, output);
     }
 
+    /// Payload that is held here of a fragmented message that is unfinished.
+    pub(crate) fn gathered_bytes(&self) -> usize {
+        self.gathered.unwrap_or_default()
+    }
+
     /// Lets go of the machine if it is empty; the next frame makes a new one. For the moment when
     /// the connection's read buffer is given back, too.
     pub(crate) fn release(&mut self) {
@@ -147,21 +169,47 @@ impl Codec {
         self.machine = None;
     }
 
-    /// Passes all whole frames at the front of `input`, up to the first that is refused; that one
-    /// is refused in the end, when what came before it was delivered. False if none passed.
-    fn judge(&mut self, input: &[u8]) -> Result<bool, Violation> {
+    /// Passes all whole frames at the front of `input`, up to a close or to the first that is refused;
+    /// those have their turn when what came before them was delivered.
+    fn judge(&mut self, input: &[u8]) -> Result<Judged, Violation> {
         loop {
             let rest = input.get(self.passed..).unwrap_or_default();
             match frame::judge(rest, self.gathered, self.max_message_bytes) {
+                Ok(Some((frame_bytes, _)))
+                    if frame_bytes <= rest.len() && frame::is_close(rest) =>
+                {
+                    if self.passed == 0 {
+                        return Ok(Judged::Close(frame_bytes));
+                    }
+                    return Ok(Judged::Frames);
+                }
                 Ok(Some((frame_bytes, gathered))) if frame_bytes <= rest.len() => {
                     self.passed += frame_bytes;
                     self.gathered = gathered;
                     self.grown |= frame_bytes > MACHINE_READ_BYTES;
                 }
                 Err(violation) if self.passed == 0 => return Err(violation),
-                _ => return Ok(self.passed > 0),
+                _ if self.passed > 0 => return Ok(Judged::Frames),
+                _ => return Ok(Judged::Nothing),
             }
         }
+    }
+
+    /// The peer's close, echoed unless it answers ours. What it says then does not matter.
+    fn take_close(&mut self, frame: &[u8], output: &mut BytesMut) -> Result<Incoming, Violation> {
+        let closed = match (frame::read_close(frame), self.phase) {
+            (Err(violation), Phase::Open) => return Err(violation),
+            (Ok(closed), Phase::Open) => {
+                match &closed {
+                    Some((code, reason)) => frame::write_close(*code, reason, output),
+                    None => frame::write_empty_close(output),
+                }
+                closed
+            }
+            (closed, _) => closed.unwrap_or_default(),
+        };
+        self.end(Phase::Closed);
+        Ok(Incoming::Closed(closed))
     }
 
     /// Takes one frame's worth out of the machine.
@@ -189,18 +237,8 @@ impl Codec {
             Message::Pong(_) => Some(Incoming::Pong),
             // The machine writes the pong by itself before it reads on.
             Message::Ping(_) => None,
-            Message::Close(close) => {
-                if self.phase == Phase::Open && close.as_ref().is_some_and(is_bad_close) {
-                    return Err(protocol("Invalid close code"));
-                }
-                // Writes the echo; says `ConnectionClosed`, as a server's machine should then.
-                let _ = machine.flush(&mut feed);
-                self.end(Phase::Closed);
-                Some(Incoming::Closed(
-                    close.map(|close| (close.code.into(), close.reason.as_str().to_owned())),
-                ))
-            }
-            Message::Frame(_) => return Err(protocol("Protocol error")), // never read, only sent
+            // A close is not passed on to it, and a frame as such is never read.
+            Message::Close(_) | Message::Frame(_) => return Err(protocol("Protocol error")),
         })
     }
 }
@@ -212,12 +250,6 @@ fn new_machine(max_message_bytes: usize) -> Box<WebSocketContext> {
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(None); // judged already
     Box::new(WebSocketContext::new(Role::Server, Some(config)))
-}
-
-/// The machine replaces a close whose code may not be sent by this. (A peer that says just this by
-/// itself is answered no differently: close with 1002.)
-fn is_bad_close(close: &CloseFrame) -> bool {
-    close.code == CloseCode::Protocol && close.reason.as_str() == "Protocol violation"
 }
 
 /// The machine's network: reads the frames that passed, writes at once.
@@ -301,6 +333,7 @@ mod tests {
             (close(b"\x03"), 1002),
             (close(&999_u16.to_be_bytes()), 1002),
             (close(&1005_u16.to_be_bytes()), 1002),
+            (close(&1015_u16.to_be_bytes()), 1002),
             (close(&2999_u16.to_be_bytes()), 1002),
             (close(&5000_u16.to_be_bytes()), 1002),
             (close(b"\x03\xe8\xff"), 1007),
@@ -382,6 +415,7 @@ mod tests {
         for (payload, closed) in [
             (&b""[..], None),
             (b"\x03\xe8", Some((1000, String::new()))),
+            (b"\x03\xf6", Some((1014, String::new()))),
             (b"\x0f\xa0bye", Some((4000, "bye".to_owned()))),
         ] {
             let (events, output) = read_all(&[client_frame(0x88, payload), after.clone()].concat());

@@ -96,6 +96,31 @@ pub(super) fn judge(
     Ok(Some((header_bytes.saturating_add(length as usize), gathered)))
 }
 
+/// Whether a client's frame, whose header was judged, is a close.
+pub(super) fn is_close(frame: &[u8]) -> bool {
+    frame.first() == Some(&(0x80 | Opcode::Close as u8))
+}
+
+/// Code and reason of a client's close frame, whole and judged; `None` if it says nothing.
+pub(super) fn read_close(frame: &[u8]) -> Result<Option<(u16, String)>, Violation> {
+    let &[_, _, a, b, c, d, ref masked @ ..] = frame else { return Ok(None) };
+    let payload: Vec<u8> =
+        masked.iter().zip([a, b, c, d].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    match payload.as_slice() {
+        [] => Ok(None),
+        [_] => Err(protocol("Close code is cut off")),
+        &[high, low, ref reason @ ..] => {
+            let code = u16::from_be_bytes([high, low]);
+            // RFC 6455 §7.4 and the registry that it founds; 1010 is a client's alone.
+            if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+                return Err(protocol("Invalid close code"));
+            }
+            let reason = str::from_utf8(reason).map_err(|_| NOT_UTF8)?;
+            Ok(Some((code, reason.to_owned())))
+        }
+    }
+}
+
 /// Begins a frame at the end of `out`; append the payload to `out`, then call [`finish`].
 pub(crate) fn begin(out: &mut BytesMut) -> Mark {
     let start = out.len();
@@ -129,6 +154,11 @@ pub(crate) fn finish(mark: Mark, opcode: Opcode, out: &mut BytesMut) {
 /// Takes back a frame that was begun, with what was appended since.
 pub(crate) fn abandon(mark: Mark, out: &mut BytesMut) {
     out.truncate(mark.start);
+}
+
+/// Writes a close frame that says nothing.
+pub(super) fn write_empty_close(out: &mut BytesMut) {
+    finish(begin(out), Opcode::Close, out);
 }
 
 /// Writes a close frame; a reason too long for a control frame is cut between two characters.

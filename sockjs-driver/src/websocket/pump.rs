@@ -7,15 +7,18 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use hyper::rt::{Read, ReadBuf, Sleep, Write};
+use hyper::rt::{Read, ReadBuf, Write};
 use sockjs_core::wire::payload;
-use sockjs_core::{ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Transport};
+use sockjs_core::{
+    ChunkId, CloseReason, FrameKind, Gone, Limits, Message, Refused, SessionKey, Transport,
+};
 
 use super::codec::{Codec, Incoming};
+use super::deadline::Deadline;
 use super::frame::{self, Opcode};
+use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
 use crate::shard::Turn;
@@ -28,32 +31,36 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 const ROUNDS: usize = 8;
 /// Buffers up to this size are kept while a WebSocket is idle.
 const IDLE_BUFFER_BYTES: usize = 2 * 1024;
-/// How long the peer may take to answer our close, and to take our answer to its own.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Carries a session over a WebSocket until either ends.
 pub(crate) fn run(
     io: Stream,
     guard: Guard,
-    max_message_bytes: usize,
-) -> impl Future<Output = ()> + Send {
+    limits: &Limits,
+    claim: Claim,
+) -> impl Future<Output = ()> + Send + use<> {
+    let timer = guard.shard().app.runtime.clone();
     Pump {
         key: guard.session(),
         transport: guard.transport().unwrap_or(Transport::Websocket),
         io,
         guard,
-        codec: Codec::new(max_message_bytes),
+        codec: Codec::new(limits.message_bytes),
+        payload_bytes: limits.payload_bytes(),
+        deadline: Deadline::new(timer, limits.write_stall),
+        claim,
         input: BytesMut::new(),
         output: BytesMut::new(),
         batch: Vec::new(),
-        ponged: false,
+        ahead_bytes: 0,
+        liveness: Liveness::Unasked,
+        write_count: 0,
+        is_blocked: false,
         handed: None,
         flushed: None,
         has_begun: false,
         has_unparsed: false,
-        is_excessive: false,
         phase: Phase::Open,
-        deadline: None,
     }
 }
 
@@ -63,11 +70,21 @@ struct Pump {
     key: Option<SessionKey>,
     transport: Transport,
     codec: Codec,
+    /// What the messages of one payload may cost.
+    payload_bytes: usize,
+    deadline: Deadline,
+    /// On what is unfinished in `input` and `codec`, and on what waits in `batch`.
+    claim: Claim,
     input: BytesMut,
     output: BytesMut,
     /// Messages that the session has not taken yet.
     batch: Vec<Message>,
-    ponged: bool,
+    /// What was read while `batch` waits.
+    ahead_bytes: usize,
+    liveness: Liveness,
+    write_count: u64,
+    /// The socket did not take all of `output`.
+    is_blocked: bool,
     /// The last chunk in `output`.
     handed: Option<ChunkId>,
     /// The last chunk that was flushed, until the endpoint is told.
@@ -76,15 +93,24 @@ struct Pump {
     has_begun: bool,
     /// Something in `input` was not looked at yet.
     has_unparsed: bool,
-    /// The session refused a message for its size.
-    is_excessive: bool,
     phase: Phase,
-    /// When the closing handshake is given up.
-    deadline: Option<Pin<Box<dyn Sleep>>>,
+}
+
+/// What the endpoint is still to be told of the peer's being there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Liveness {
+    /// No ping is on its way, so nobody asks.
+    Unasked,
+    /// A ping is on its way.
+    Asked,
+    /// And the peer showed that it lives otherwise.
+    Alive,
+    /// It answered.
+    Ponged,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Open,
     /// Our close is on its way or sent: the peer's is awaited, and what else it sends ignored.
     Closing,
@@ -100,10 +126,15 @@ impl Future for Pump {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = self.get_mut();
-        match pump.rounds(cx) {
-            Ok(()) if !pump.is_overdue(cx) => Poll::Pending,
-            _ => Poll::Ready(()),
+        if pump.rounds(cx).is_err() {
+            return Poll::Ready(());
         }
+        let is_written = pump.output.is_empty();
+        ready!(pump.deadline.poll(pump.phase, is_written, pump.write_count, cx));
+        if pump.phase == Phase::Open {
+            pump.gone(Gone::Stalled);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -114,9 +145,11 @@ impl Pump {
             // The open frame comes before the answer to anything that came with the handshake.
             let has_read = self.has_begun && self.read(cx)?;
             self.has_begun = true;
-            let has_parsed = self.parse_if_wanted();
-            if round == 0 || has_read || has_parsed || flushed {
-                self.exchange(cx.waker());
+            if std::mem::take(&mut self.has_unparsed) {
+                self.parse();
+            }
+            if round == 0 || has_read || flushed {
+                self.exchange(cx.waker())?;
             }
             let has_output = !self.output.is_empty();
             flushed = match self.poll_flush(cx) {
@@ -130,7 +163,7 @@ impl Pump {
             if self.phase == Phase::Closed && self.output.is_empty() {
                 return Err(Ended);
             }
-            if round > 0 && !has_read && !has_parsed && !flushed {
+            if round > 0 && !has_read && !flushed {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -141,10 +174,9 @@ impl Pump {
 
     /// Reads what the socket holds. Says whether there was anything.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
-        // An application that lags is not sent more, but a little is read ahead to notice that the
-        // client leaves; nor do pings pile up answers.
-        let is_ahead = !self.batch.is_empty() && self.input.len() >= READ_BYTES;
-        if is_ahead || self.output.len() >= OUTPUT_BYTES {
+        // An application that lags is not sent more, but a little is read ahead, to answer pings and to
+        // notice that the client leaves. Nor do pings pile up answers.
+        if self.ahead_bytes >= READ_BYTES || self.output.len() >= OUTPUT_BYTES {
             return Ok(false);
         }
         let mut storage = [MaybeUninit::uninit(); READ_BYTES];
@@ -159,22 +191,29 @@ impl Pump {
         }
         self.input.extend_from_slice(buf.filled());
         self.has_unparsed = true;
+        if !self.batch.is_empty() {
+            self.ahead_bytes += buf.filled().len();
+        }
+        self.shows_life();
+        if !self.claim.hold_at_least(self.unfinished_bytes()) {
+            self.violated(CloseReason::BUSY);
+        }
         Ok(true)
     }
 
-    /// Parses what was read, unless messages before it wait. Says whether it did.
-    fn parse_if_wanted(&mut self) -> bool {
-        let wanted = self.batch.is_empty() && std::mem::take(&mut self.has_unparsed);
-        if wanted {
-            self.parse();
+    fn unfinished_bytes(&self) -> usize {
+        self.input.len() + self.codec.gathered_bytes()
+    }
+
+    /// A pong may be behind what arrives, and a ping behind what the socket took just now.
+    fn shows_life(&mut self) {
+        if self.liveness == Liveness::Asked {
+            self.liveness = Liveness::Alive;
         }
-        wanted
     }
 
     /// The connection ended: what arrived before counts.
     fn left(&mut self) {
-        self.deliver_rest();
-        self.parse();
         self.deliver_rest();
         self.gone(Gone::Disconnected);
     }
@@ -186,11 +225,12 @@ impl Pump {
                 Ok(Some(_)) if self.phase == Phase::Closed => continue,
                 Ok(Some(Incoming::Closed(why))) => return self.closed(why),
                 Ok(Some(Incoming::Pong)) => {
-                    self.ponged = true;
+                    self.liveness = Liveness::Ponged;
                     continue;
                 }
                 Ok(Some(Incoming::Text(text))) => {
-                    payload::read_websocket_text(self.transport, &text, &mut self.batch)
+                    let (limit, batch) = (self.payload_bytes, &mut self.batch);
+                    payload::read_websocket_text(self.transport, &text, limit, batch)
                 }
                 Ok(Some(Incoming::Binary(bytes))) => {
                     payload::read_websocket_binary(self.transport, &bytes, &mut self.batch)
@@ -207,7 +247,7 @@ impl Pump {
     fn closed(&mut self, why: Option<(u16, String)>) {
         self.deliver_rest();
         self.gone(Gone::Closed(why.map(|(code, text)| CloseReason::new(code, text))));
-        self.start_closing(Phase::Closed);
+        self.phase = Phase::Closed;
     }
 
     /// The peer broke a rule: only the WebSocket close goes out, no close frame of SockJS.
@@ -215,7 +255,7 @@ impl Pump {
         self.deliver_rest();
         self.codec.close(reason.websocket_code(), reason.text(), &mut self.output);
         self.gone(Gone::Violation(reason));
-        self.start_closing(Phase::Closing);
+        self.phase = Phase::Closing;
     }
 
     /// The peer has ended the session; what was flushed to it before counts.
@@ -239,45 +279,45 @@ impl Pump {
         }
     }
 
-    fn start_closing(&mut self, phase: Phase) {
-        self.phase = phase;
-        let runtime = &self.guard.shard().app.runtime;
-        self.deadline.get_or_insert_with(|| runtime.sleep(CLOSE_TIMEOUT));
-    }
-
     /// One turn: confirms what was flushed, passes messages in, takes frames out.
-    fn exchange(&mut self, waker: &Waker) {
+    fn exchange(&mut self, waker: &Waker) -> Result<(), Ended> {
         let shard = self.guard.shard().clone();
-        shard.turn(|turn| {
+        let is_over = shard.turn(|turn| {
             if let Some(chunk) = self.flushed.take() {
                 turn.endpoint.handle_written(chunk, turn.now);
             }
             self.deliver(turn, waker);
             self.transmit(turn, waker);
+            // A session that ends by itself while its frames pile up has a peer that does not read:
+            // no close would reach it.
+            self.output.len() >= OUTPUT_BYTES && self.guard.is_over_in(turn, waker)
         });
-        if std::mem::take(&mut self.is_excessive) {
-            self.violated(CloseReason::TOO_BIG);
-        }
         if self.guard.is_finished() && self.phase == Phase::Open {
-            self.start_closing(Phase::Closing);
+            self.phase = Phase::Closing;
         }
+        if is_over { Err(Ended) } else { Ok(()) }
     }
 
     fn deliver(&mut self, turn: &mut Turn<'_>, waker: &Waker) {
         let Some(key) = self.key else { return };
-        if std::mem::take(&mut self.ponged) {
-            turn.endpoint.handle_pong(key, turn.now);
+        match self.liveness {
+            Liveness::Unasked | Liveness::Asked => {}
+            Liveness::Alive => {
+                turn.endpoint.handle_alive(key, turn.now);
+                self.liveness = Liveness::Asked;
+            }
+            Liveness::Ponged => {
+                turn.endpoint.handle_pong(key, turn.now);
+                self.liveness = Liveness::Unasked;
+            }
         }
         if self.batch.is_empty() {
             return;
         }
         match turn.endpoint.handle_messages(key, &mut self.batch, turn.now) {
-            Ok(()) => {}
+            Ok(()) => self.ahead_bytes = 0,
             Err(Refused::Full) => turn.waiting.of(key).wait(waker),
-            Err(refused) => {
-                self.is_excessive = refused == Refused::TooLarge;
-                self.batch.clear();
-            }
+            Err(_) => self.batch.clear(),
         }
     }
 
@@ -292,7 +332,10 @@ impl Pump {
             match transmit.frame {
                 FrameKind::Text => frame::finish(mark, Opcode::Text, &mut self.output),
                 FrameKind::Binary => frame::finish(mark, Opcode::Binary, &mut self.output),
-                FrameKind::Ping => frame::finish(mark, Opcode::Ping, &mut self.output),
+                FrameKind::Ping => {
+                    self.liveness = Liveness::Asked;
+                    frame::finish(mark, Opcode::Ping, &mut self.output);
+                }
                 FrameKind::Close(reason) => {
                     frame::abandon(mark, &mut self.output);
                     let code = reason.websocket_code();
@@ -304,18 +347,19 @@ impl Pump {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
+            let was_blocked = std::mem::replace(&mut self.is_blocked, true);
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.output))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.is_blocked = false;
+            if was_blocked {
+                self.shows_life();
+            }
+            self.write_count += 1;
             self.output.advance(written);
         }
         Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    /// Whether the closing handshake took too long.
-    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
-        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
     }
 
     /// A WebSocket that once carried a lot shall not hold it while idle.
@@ -327,6 +371,10 @@ impl Pump {
         }
         if self.batch.is_empty() && self.batch.capacity() > 16 {
             self.batch = Vec::new();
+        }
+        if self.batch.is_empty() {
+            // Less than was allowed already.
+            let _ = self.claim.hold(self.unfinished_bytes());
         }
     }
 }

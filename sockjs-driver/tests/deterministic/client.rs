@@ -2,7 +2,7 @@
 
 use crate::wire::Plug;
 
-const WEBSOCKET: &[u8] = b"GET /echo/000/socket/websocket HTTP/1.1\r\n\
+pub(crate) const WEBSOCKET: &[u8] = b"GET /echo/000/socket/websocket HTTP/1.1\r\n\
     Host: server\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use sockjs_driver::{Listener, Runtime, Serve};
+use sockjs_driver::{Listener, Runtime, Serve, SockJs};
 
 use super::{Scene, note};
 use crate::client::Client;
 use crate::wire::{self, Plug, Socket};
+use crate::world::World;
 
 /// What the listener will say, in order.
 #[derive(Clone, Default)]
@@ -21,18 +22,22 @@ struct Door(Arc<Mutex<Queue>>);
 
 #[derive(Default)]
 struct Queue {
-    coming: VecDeque<io::Result<Socket>>,
+    coming: VecDeque<io::Result<(Socket, Option<SocketAddr>)>>,
     waker: Option<Waker>,
 }
 
 impl Door {
     fn connect(&self) -> Plug {
+        self.connect_from(None)
+    }
+
+    fn connect_from(&self, peer: Option<SocketAddr>) -> Plug {
         let (socket, plug) = wire::connection();
-        self.put(Ok(socket));
+        self.put(Ok((socket, peer)));
         plug
     }
 
-    fn put(&self, next: io::Result<Socket>) {
+    fn put(&self, next: io::Result<(Socket, Option<SocketAddr>)>) {
         let mut queue = self.0.lock().unwrap();
         queue.coming.push_back(next);
         let waker = queue.waker.take();
@@ -52,7 +57,7 @@ impl Listener for Door {
     ) -> Poll<io::Result<(Socket, Option<SocketAddr>)>> {
         let mut queue = self.0.lock().unwrap();
         match queue.coming.pop_front() {
-            Some(next) => Poll::Ready(next.map(|socket| (socket, None))),
+            Some(next) => Poll::Ready(next),
             None => {
                 queue.waker = Some(cx.waker().clone());
                 Poll::Pending
@@ -61,10 +66,23 @@ impl Listener for Door {
     }
 }
 
+type Server = Serve<Door, SockJs<World>>;
+
 /// Runs a server, to be told to end or to be dropped after some time.
 fn serve(scene: &Scene, door: &Door, order: Duration, drop_after: Duration) {
+    serve_with(scene, door, order, drop_after, |server| server);
+}
+
+fn serve_with(
+    scene: &Scene,
+    door: &Door,
+    order: Duration,
+    drop_after: Duration,
+    change: impl FnOnce(Server) -> Server,
+) {
     let (world, transcript) = (scene.world.clone(), scene.transcript.clone());
     let server = Serve::new(Ok(door.clone()), scene.service.clone(), world.clone());
+    let server = change(server);
     let connections = server.connections();
     let mut server =
         server.with_graceful_shutdown(hyper::rt::Timer::sleep(&world, order)).into_future();
@@ -161,4 +179,98 @@ fn dropped_it_cuts_everything_off() {
     assert_eq!(scene.times_of("server: dropped"), [10 * SECOND]);
     assert_eq!(scene.times_of("idle: end"), [10 * SECOND]);
     assert_eq!(scene.times_of("stream: end"), [10 * SECOND]);
+}
+
+/// Connects once and asks once; says when the server hung up.
+fn visit(scene: &mut Scene, name: &'static str, plug: Plug) {
+    scene.clients.push(Client::receiver(name, plug, "/echo"));
+}
+
+fn is_answered(scene: &Scene, name: &str) -> bool {
+    let line = format!("{name}: HTTP/1.1 ");
+    scene.lines().iter().any(|known| known.contains(&line))
+}
+
+#[test]
+fn so_many_connections_and_no_more() {
+    let mut scene = Scene::new();
+    let door = Door::default();
+    serve_with(&scene, &door, NEVER, NEVER, |server| server.with_max_connections(2));
+    for name in ["first", "second"] {
+        scene.clients.push(stream(name, &door));
+    }
+    visit(&mut scene, "third", door.connect());
+    scene.run_until(SECOND);
+    assert_eq!(scene.times_of("first: o"), [Duration::ZERO]);
+    assert_eq!(scene.times_of("second: o"), [Duration::ZERO]);
+    assert_eq!(scene.times_of("third: end"), [Duration::ZERO]);
+    assert!(!is_answered(&scene, "third"));
+    // One that leaves makes room for one.
+    scene.clients.remove(0);
+    scene.run_for(SECOND);
+    visit(&mut scene, "fourth", door.connect());
+    visit(&mut scene, "fifth", door.connect());
+    scene.run_for(SECOND);
+    assert!(is_answered(&scene, "fourth"));
+    assert!(!is_answered(&scene, "fifth"));
+}
+
+#[test]
+fn so_many_connections_from_one_address_and_no_more() {
+    let mut scene = Scene::new();
+    let door = Door::default();
+    let change = |server: Server| server.with_max_connections_per_address(1);
+    serve_with(&scene, &door, NEVER, NEVER, change);
+    let mut visit_from = |name, address: &str| {
+        let plug = door.connect_from(Some(SocketAddr::new(address.parse().unwrap(), 1)));
+        visit(&mut scene, name, plug);
+        scene.run_for(SECOND);
+        is_answered(&scene, name)
+    };
+    assert!(visit_from("v4", "192.0.2.1"));
+    assert!(visit_from("v4, next door", "192.0.2.2"));
+    assert!(!visit_from("v4, mapped", "::ffff:192.0.2.1"));
+    assert!(visit_from("v6", "2001:db8::1"));
+    assert!(visit_from("v6, next door", "2001:db8:0:1::1"));
+    assert!(!visit_from("v6, same network", "2001:db8::ffff:1"));
+    scene.clients.clear();
+    scene.run_for(SECOND);
+    visit(&mut scene, "again", door.connect_from(Some("192.0.2.1:7".parse().unwrap())));
+    scene.run_for(SECOND);
+    assert!(is_answered(&scene, "again"));
+}
+
+#[test]
+fn refused_connections_are_counted() {
+    let mut scene = Scene::new();
+    let door = Door::default();
+    let counts = Arc::new(Mutex::new(None));
+    let kept = counts.clone();
+    serve_with(&scene, &door, NEVER, NEVER, |server| {
+        *kept.lock().unwrap() = Some(server.connections());
+        server.with_max_connections(1)
+    });
+    for _ in 0..1000 {
+        visit(&mut scene, "client", door.connect());
+    }
+    scene.run_until(SECOND);
+    let counts = counts.lock().unwrap().take().unwrap();
+    assert_eq!((counts.open(), counts.opened(), counts.refused()), (1, 1, 999));
+}
+
+#[test]
+fn limits_that_serve_nobody_are_a_mistake() {
+    let changes: [fn(Server) -> Server; 4] = [
+        |server| server.with_max_connections(0),
+        |server| server.with_max_connections_per_address(0),
+        |server| server.with_limits(|limits| limits.max_header_count = 0),
+        |server| server.with_limits(|limits| limits.idle_timeout = Duration::ZERO),
+    ];
+    for change in changes {
+        let mut scene = Scene::new();
+        serve_with(&scene, &Door::default(), NEVER, NEVER, change);
+        scene.run_until(SECOND);
+        let lines = scene.lines();
+        assert!(lines[0].contains("must be more than zero"), "{lines:?}");
+    }
 }

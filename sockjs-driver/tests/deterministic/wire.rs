@@ -18,7 +18,10 @@ pub(crate) struct Plug(Arc<Mutex<Wire>>);
 struct Wire {
     to_server: VecDeque<u8>,
     to_client: Vec<u8>,
+    /// How much the client's end holds unread; unlimited without.
+    room: Option<usize>,
     reader: Option<Waker>,
+    writer: Option<Waker>,
     is_left: bool,
     is_shut_down: bool,
 }
@@ -36,7 +39,19 @@ impl Plug {
 
     /// Takes what the server has written.
     pub(crate) fn receive(&self) -> Vec<u8> {
-        std::mem::take(&mut lock(&self.0).to_client)
+        self.receive_most(usize::MAX)
+    }
+
+    /// Takes so many bytes at most of what the server has written.
+    pub(crate) fn receive_most(&self, most: usize) -> Vec<u8> {
+        let mut received = Vec::new();
+        self.change(|wire| received.extend(wire.to_client.drain(..most.min(wire.to_client.len()))));
+        received
+    }
+
+    /// From now on so many bytes at most wait unread before the server's writes do.
+    pub(crate) fn hold(&self, room: usize) {
+        self.change(|wire| wire.room = Some(room));
     }
 
     /// Whether the server has closed the connection.
@@ -47,11 +62,9 @@ impl Plug {
     fn change(&self, change: impl FnOnce(&mut Wire)) {
         let mut wire = lock(&self.0);
         change(&mut wire);
-        let reader = wire.reader.take();
+        let wakers = [wire.reader.take(), wire.writer.take()];
         drop(wire);
-        if let Some(waker) = reader {
-            waker.wake();
-        }
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }
 
@@ -82,15 +95,21 @@ impl Read for Socket {
 impl Write for Socket {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut wire = lock(&self.0);
         if wire.is_left {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        wire.to_client.extend_from_slice(buf);
-        Poll::Ready(Ok(buf.len()))
+        let room = wire.room.map_or(buf.len(), |room| room.saturating_sub(wire.to_client.len()));
+        if room == 0 {
+            wire.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let count = room.min(buf.len());
+        wire.to_client.extend_from_slice(&buf[..count]);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -88,6 +88,7 @@ struct Waiting {
     name: Arc<str>,
     session: SessionKey,
     batch: Vec<Message>,
+    since: Timestamp,
     reply: SendReply,
 }
 
@@ -290,7 +291,7 @@ impl Sim {
                 match reply.read(body.as_bytes(), &mut batch) {
                     Ok(()) => {
                         delivered = true;
-                        self.offer(Waiting { name: name.into(), session, batch, reply })
+                        self.offer(Waiting { name: name.into(), session, batch, since: now, reply })
                     }
                     Err(error) => {
                         self.ensure(batch.is_empty(), 11, "a broken payload left messages");
@@ -321,7 +322,7 @@ impl Sim {
 
     #[track_caller]
     fn offer(&mut self, mut waiting: Waiting) -> Option<Response<Bytes>> {
-        match self.deliver(waiting.session, &mut waiting.batch) {
+        match self.deliver(waiting.session, &mut waiting.batch, Some(waiting.since)) {
             Ok(()) => Some(waiting.reply.accepted()),
             Err(Refused::Full) => {
                 self.waiting.push(waiting);
@@ -332,10 +333,18 @@ impl Sim {
     }
 
     #[track_caller]
-    fn deliver(&mut self, key: SessionKey, batch: &mut Vec<Message>) -> Result<(), Refused> {
+    fn deliver(
+        &mut self,
+        key: SessionKey,
+        batch: &mut Vec<Message>,
+        since: Option<Timestamp>,
+    ) -> Result<(), Refused> {
         let (now, before) = (self.tell(), batch.clone());
         let dropped = self.endpoint.stats().dropped;
-        let taken = self.endpoint.handle_messages(key, batch, now);
+        let taken = match since {
+            Some(since) => self.endpoint.handle_messages_since(key, batch, since, now),
+            None => self.endpoint.handle_messages(key, batch, now),
+        };
         if taken.is_ok() {
             self.ensure(batch.is_empty(), 11, "some of a batch were left");
             let dropped = self.endpoint.stats().dropped - dropped;
@@ -356,8 +365,9 @@ impl Sim {
         let Some(client) = self.clients.get(name) else { return };
         let (Some(key), transport) = (client.session, client.transport) else { return };
         let (mut batch, message) = (Vec::new(), message.into());
+        let limit = self.endpoint.service().settings().limits.payload_bytes();
         let read = match message.as_text() {
-            Some(text) => payload::read_websocket_text(transport, text, &mut batch),
+            Some(text) => payload::read_websocket_text(transport, text, limit, &mut batch),
             None => payload::read_websocket_binary(transport, message.as_bytes(), &mut batch),
         };
         match read {
@@ -371,7 +381,7 @@ impl Sim {
     fn read(&mut self, key: SessionKey, batch: Vec<Message>) {
         let mut all = self.unread.remove(&key).unwrap_or_default();
         all.extend(batch);
-        if self.deliver(key, &mut all) == Err(Refused::Full) {
+        if self.deliver(key, &mut all, None) == Err(Refused::Full) {
             self.unread.insert(key, all);
         }
     }

@@ -1,0 +1,65 @@
+//! How far a connection is with its requests, so that each wait has the limit that is meant for it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+/// What the client is waited for, and when that wait began: another value is another wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// Its next request, after so many.
+    Request(u64),
+    /// The rest of that request's head.
+    Head(u64),
+    /// More of a body, after so many reads.
+    Body(u64),
+}
+
+/// Counted by the line and the gate, which know nothing else of each other. All of it happens within
+/// polls of the connection, or before its next one.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    requests: AtomicU64,
+    reads: AtomicU64,
+    /// `reads` when the last answer ended.
+    reads_at_answer: AtomicU64,
+    is_answering: AtomicBool,
+}
+
+/// An answer on its way, until its body is dropped.
+pub(super) struct Answering(Arc<Progress>);
+
+impl Progress {
+    /// hyper was given bytes.
+    pub(super) fn read(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// hyper has made a request.
+    pub(super) fn begin(self: &Arc<Self>) -> Answering {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.is_answering.store(true, Ordering::Release);
+        Answering(Arc::clone(self))
+    }
+
+    /// What a connection that reads waits for.
+    pub(super) fn awaited(&self) -> Awaited {
+        let (requests, reads) =
+            (self.requests.load(Ordering::Relaxed), self.reads.load(Ordering::Relaxed));
+        if self.is_answering.load(Ordering::Acquire) {
+            Awaited::Body(reads)
+        } else if requests == 0 || reads > self.reads_at_answer.load(Ordering::Relaxed) {
+            Awaited::Head(requests)
+        } else {
+            Awaited::Request(requests)
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.reads_at_answer.store(self.0.reads.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.0.is_answering.store(false, Ordering::Release);
+    }
+}
