@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::info::ConnectionInfo;
+use crate::limits::DRAINED_BYTES;
 use crate::message::Message;
 use crate::permit::SendReply;
 use crate::receiver::Receiver;
@@ -131,6 +132,17 @@ pub enum Action {
         /// Reads the body and makes the answer.
         reply: SendReply,
     },
+}
+
+impl Action {
+    /// The longest body of the request that is to be read: the messages' of [`Action::Collect`]; with
+    /// any other, what is dropped so that the connection can go on. After a longer one it must close.
+    pub fn max_body_bytes(&self) -> usize {
+        match self {
+            Self::Collect { max_bytes, .. } => *max_bytes,
+            _ => DRAINED_BYTES,
+        }
+    }
 }
 
 /// Something that became ready. At most one of a kind is queued for a session.

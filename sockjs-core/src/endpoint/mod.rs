@@ -271,6 +271,13 @@ impl Endpoint {
         message
     }
 
+    /// The client's next message, which stays where it is: for an application that does not know yet
+    /// whether it can go on with it. After `None`, wait for [`Event::Readable`].
+    pub fn peek(&mut self, key: SessionKey) -> Option<Message> {
+        let holding = self.sessions.get_mut(key.slot)?;
+        holding.session.peek()
+    }
+
     /// Closes a session: what is queued is delivered first, then the close frame. Closing again
     /// changes nothing.
     pub fn close(&mut self, key: SessionKey, reason: CloseReason) {
@@ -382,6 +389,15 @@ impl Endpoint {
     /// Whether no session is left, ended ones included.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// The sessions that are open to the application, in no order that means anything.
+    pub fn sessions(&self) -> Vec<SessionKey> {
+        let open = self
+            .sessions
+            .iter()
+            .filter(|(_, holding)| holding.is_live && holding.session.is_opened());
+        open.map(|(slot, _)| SessionKey { shard: self.shard, slot }).collect()
     }
 
     /// Sessions that have not ended.

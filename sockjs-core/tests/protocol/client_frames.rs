@@ -126,17 +126,19 @@ fn nothing_is_transmitted_after_the_clients_close() {
 }
 
 #[test]
-fn a_pong_keeps_the_session() {
-    for pongs in [true, false] {
+fn who_is_heard_of_after_a_ping_keeps_the_session() {
+    let said =
+        [(Some(ClientFrame::Pong), false), (Some(ClientFrame::Text("")), false), (None, true)];
+    for (frame, ends) in said {
         let mut open = open("/000/s/websocket", |_| ());
         open.endpoint.handle_timeout(START + secs(25));
         assert_eq!(open.transmit().last(), Some(&FrameKind::Ping));
-        if pongs {
-            open.handle(ClientFrame::Pong);
+        if let Some(frame) = frame {
+            open.endpoint.handle_frame(&mut open.receiver, frame, START + secs(34));
         }
         open.endpoint.handle_timeout(START + secs(36));
-        let is_closed = open.transmit().contains(&FrameKind::Close(CloseReason::NO_HEARTBEAT));
-        assert_eq!(is_closed, !pongs);
+        let close = FrameKind::Close(CloseReason::NO_HEARTBEAT);
+        assert_eq!(open.transmit().contains(&close), ends);
     }
 }
 
@@ -192,4 +194,18 @@ fn what_is_held_for_a_session_that_has_ended_is_dropped() {
     assert_eq!(open.transmit(), [FrameKind::Text, close]);
     assert!(!open.receiver.is_holding());
     assert_eq!(open.end(), (Cause::Application, 3000, 1));
+}
+
+#[test]
+fn what_is_held_does_not_outlive_its_session() {
+    let mut open = open("/000/s/websocket", |settings| settings.limits.inbox_bytes = 65);
+    open.handle(ClientFrame::Text("\"1\""));
+    open.handle(ClientFrame::Text("\"2\""));
+    open.endpoint.send(open.key, Message::text("never written")).unwrap();
+    let handed = open.endpoint.poll_transmit(&mut open.receiver, &mut BytesMut::new());
+    assert!(handed.is_some() && open.receiver.is_holding());
+    open.endpoint.handle_timeout(START + secs(10));
+    assert_eq!(open.end(), (Cause::SlowConsumer, 4500, 1));
+    assert_eq!(open.transmit().len(), 2, "the close frame and the close");
+    assert!(open.receiver.is_finished() && !open.receiver.is_holding());
 }
