@@ -552,4 +552,36 @@ mod tests {
             read_all(&wire);
         }
     }
+
+    #[test]
+    fn frames_of_the_core_are_written() {
+        let (mut codec, mut output) = (Codec::new(1000), BytesMut::new());
+        codec.write(&FrameKind::Text, b"text", &mut output);
+        codec.write(&FrameKind::Binary, &[0, 255], &mut output);
+        codec.write(&FrameKind::Ping, b"", &mut output);
+        let mark = codec.begin(&mut output);
+        codec.abandon(mark, &mut output);
+        // 2010 is no code for a WebSocket.
+        codec.write(&FrameKind::Close(CloseReason::new(2010, "x")), b"", &mut output);
+        codec.write(&FrameKind::Close(CloseReason::GO_AWAY), b"", &mut output);
+        assert_eq!(output, &b"\x81\x04text\x82\x02\x00\xff\x89\x00\x88\x03\x03\xe8x"[..]);
+    }
+
+    #[test]
+    fn what_arrives_is_what_the_core_takes() {
+        for (incoming, frame) in [
+            (Incoming::Text("x".into()), ClientFrame::Text("x")),
+            (Incoming::Binary(Bytes::from_static(b"x")), ClientFrame::Binary(b"x")),
+            (Incoming::Pong, ClientFrame::Pong),
+            (Incoming::Closed(None), ClientFrame::Close(None)),
+            (
+                Incoming::Closed(Some((3000, "x".into()))),
+                ClientFrame::Close(Some(CloseReason::new(3000, "x"))),
+            ),
+        ] {
+            assert_eq!(ClientFrame::from(&incoming), frame);
+        }
+        let violation = ClientFrame::Violation(CloseReason::new(1007, "Invalid UTF-8"));
+        assert_eq!(ClientFrame::from(&NOT_UTF8), violation);
+    }
 }
