@@ -4,15 +4,16 @@
 //! graceful shutdown on Ctrl-C.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use sockjs_tokio::{Broadcast, CloseReason, OriginPolicy, Session, SockJs};
+use sockjs_tokio::{Broadcast, CloseReason, Local, OriginPolicy, Session, SockJs, WhenFull};
 use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let everyone = Arc::new(Broadcast::new());
+    // A member that misses a message shall not go on as if it had not: it is closed, and may come
+    // back.
+    let everyone = Broadcast::with(WhenFull::Close(CloseReason::SLOW_CONSUMER), Local);
     let service = SockJs::builder("/broadcast")
         .origins(OriginPolicy::Any)
         .build(move |session| serve(session, everyone.clone()));
@@ -31,16 +32,13 @@ async fn main() -> std::io::Result<()> {
         .await
 }
 
-async fn serve(mut session: Session, everyone: Arc<Broadcast>) {
+async fn serve(mut session: Session, everyone: Broadcast) {
     everyone.join(&session);
     while let Some(message) = session.recv().await {
-        // The message is encoded once for all. A member that misses one shall not go on as if it
-        // had not: it is closed, and may come back.
-        for slow in everyone.send(message).full {
-            slow.close(CloseReason::SLOW_CONSUMER);
-        }
+        // The message is encoded once for all.
+        let reached = everyone.send(message);
+        println!("{} got it, {} were too slow", reached.count, reached.full.len());
     }
-    everyone.leave(&session);
     // `recv` ends when the client has left, or when the session was closed here.
     session.close(CloseReason::GO_AWAY);
     let report = session.closed().await;

@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
-use sockjs_tokio::{CloseReason, Message, Session, SessionHandle, Transport, broadcast};
+use sockjs_tokio::{
+    Broadcast, CloseReason, Local, Message, Session, SessionHandle, Transport, WhenFull,
+};
 
 const MAX_NAME_CHARS: usize = 32;
 const MAX_TEXT_CHARS: usize = 2_000;
@@ -74,12 +76,24 @@ impl From<Notice<'_>> for Message {
 }
 
 /// Those who said hello. A clone is the same room.
-#[derive(Clone, Default)]
-pub(crate) struct Room(Arc<Mutex<Vec<Member>>>);
+#[derive(Clone)]
+pub(crate) struct Room {
+    everyone: Broadcast,
+    members: Arc<Mutex<Vec<Member>>>,
+}
 
 struct Member {
     name: String,
     session: SessionHandle,
+}
+
+/// Members that cannot follow are closed, and will come back: the page must not show a conversation
+/// with gaps.
+impl Default for Room {
+    fn default() -> Self {
+        let when_full = WhenFull::Close(CloseReason::SLOW_CONSUMER);
+        Self { everyone: Broadcast::with(when_full, Local), members: Arc::default() }
+    }
 }
 
 impl Room {
@@ -95,7 +109,7 @@ impl Room {
                 }
                 (Some(Request::Say { text, id }), Some(from)) => {
                     let (text, id) = (text.as_str(), id.as_deref());
-                    self.tell_all(Notice::Said { from, text, at: now_millis(), id });
+                    self.tell(Notice::Said { from, text, at: now_millis(), id });
                 }
                 (Some(Request::Ping { id }), _) => {
                     // If it is closed, so `recv` will say.
@@ -113,7 +127,8 @@ impl Room {
         let mut members = self.lock();
         let online = members.len() + 1;
         let transport = name_of(session.transport());
-        tell(&members, Notice::Joined { name, transport, online });
+        self.tell(Notice::Joined { name, transport, online });
+        self.everyone.join(session);
         members.push(Member { name: name.to_owned(), session: session.clone() });
         let names = members.iter().map(|member| member.name.as_str()).collect();
         if session.try_send(Notice::Roster { online, names }).is_err() {
@@ -124,26 +139,18 @@ impl Room {
     fn leave(&self, name: &str, session: &SessionHandle) {
         let mut members = self.lock();
         members.retain(|member| member.session != *session);
-        tell(&members, Notice::Left { name, online: members.len() });
+        self.tell(Notice::Left { name, online: members.len() });
     }
 
-    fn tell_all(&self, notice: Notice<'_>) {
-        tell(&self.lock(), notice);
+    fn tell(&self, notice: Notice<'_>) {
+        // Whoever did not get it was closed.
+        let _ = self.everyone.send(notice);
     }
 
-    /// Locked while messages are sent, too: so all members see them in one order. Nothing waits
-    /// meanwhile.
+    /// Locked while those who come and go are announced, too, so that all see the same counts.
+    /// Nothing waits meanwhile.
     fn lock(&self) -> MutexGuard<'_, Vec<Member>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Tells all of them. Those that cannot follow are closed, and will come back: the page must not
-/// show a conversation with gaps.
-fn tell(members: &[Member], notice: Notice<'_>) {
-    let sessions: Vec<_> = members.iter().map(|member| member.session.clone()).collect();
-    for slow in broadcast(&sessions, notice).full {
-        slow.close(CloseReason::SLOW_CONSUMER);
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -44,6 +44,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             asked_to_end().await;
             chat.shutdown(CloseReason::SERVER_GOING_AWAY, DRAIN_TIME).await;
         })
+        // Whoever asks twice will not wait.
+        .with_abort(async {
+            asked_to_end().await;
+            asked_to_end().await;
+        })
         .await?;
     Ok(())
 }

@@ -43,13 +43,19 @@ impl Executor for Tasks {
 /// use async_signal::{Signal, Signals};
 ///
 /// # async fn run(listener: TcpListener, chat: SockJs) -> std::io::Result<()> {
-/// let mut signals = Signals::new([Signal::Int])?;
+/// // Each gets every signal.
+/// let [mut first, mut both] = [Signals::new([Signal::Int])?, Signals::new([Signal::Int])?];
 /// let drained = chat.clone();
 /// sockjs_async_std::serve(listener, chat)
 ///     .with_graceful_shutdown(async move {
-///         signals.next().await;
+///         first.next().await;
 ///         let reason = CloseReason::SERVER_GOING_AWAY;
 ///         drained.shutdown(reason, Duration::from_secs(10)).await;
+///     })
+///     // Whoever asks twice will not wait.
+///     .with_abort(async move {
+///         both.next().await;
+///         both.next().await;
 ///     })
 ///     .await
 /// # }

@@ -30,6 +30,11 @@ impl<T> Io<T> {
         Self { inner, is_vectored: true }
     }
 
+    /// The stream, where it is.
+    pub const fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
     /// The stream.
     pub fn into_inner(self) -> T {
         self.inner

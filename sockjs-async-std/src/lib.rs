@@ -37,11 +37,14 @@ mod serve;
 pub use io::Io;
 pub use runtime::{AsyncIo, Executor};
 pub use serve::{Listener, Serve, serve_on};
+#[cfg(feature = "json")]
+pub use sockjs_driver::json;
 pub use sockjs_driver::{
-    BindingSetting, Body, Broadcast, BuildError, Cause, CloseReason, ConnectionConfig,
-    ConnectionInfo, Connections, Grade, Limits, Message, OriginPolicy, PeerAddr, Principal,
-    Reached, Report, SendError, Session, SessionHandle, Stats, Transport, TrustedProxies,
-    broadcast,
+    BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
+    ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,
+    MemberId, Members, Message, Multiplex, MultiplexLimits, OriginPolicy, PeerAddr, Principal,
+    Reached, Report, SendError, Session, SessionHandle, SlowConsumers, Stats, Topic, Transport,
+    TrustedProxies, WhenFull, broadcast,
 };
 
 #[cfg(feature = "async-std")]

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_io::Async;
 
@@ -70,5 +71,33 @@ impl sockjs_driver::Listener for Accept {
             }
             ready!(self.0.poll_readable(cx))?;
         }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn limit_silence(io: &Self::Io, limit: Duration) {
+        // Where it fails, the system's own limit holds.
+        let socket = socket2::SockRef::from(io.get_ref().get_ref());
+        let _ = socket.set_tcp_user_timeout(Some(limit));
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use sockjs_driver::Listener as _;
+
+    use super::*;
+
+    #[test]
+    fn silence_is_limited_by_the_system() {
+        let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
+        let address = listener.get_ref().local_addr().unwrap();
+        let mut accept = Accept(Arc::new(listener));
+        let _client = TcpStream::connect(address).unwrap();
+        let accepted = std::future::poll_fn(|cx| accept.poll_accept(cx));
+        let (io, _) = async_io::block_on(accepted).unwrap();
+        let limit = Duration::from_secs(10);
+        Accept::limit_silence(&io, limit);
+        let socket = socket2::SockRef::from(io.get_ref().get_ref());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limit));
     }
 }

@@ -38,7 +38,7 @@ impl fmt::Debug for Principal {
 pub(crate) struct Binding {
     pub(crate) principal: Option<Principal>,
     origin: Option<Box<[u8]>>,
-    network: Option<IpNet>,
+    pub(crate) network: Option<IpNet>,
 }
 
 impl Binding {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Response;
+use serde::{Deserialize, Serialize};
 
 use crate::info::ConnectionInfo;
 use crate::limits::DRAINED_BYTES;
@@ -182,7 +183,7 @@ pub enum Gone {
 }
 
 /// Why messages of a client were not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// Too many wait for the application. Try again after [`Event::Resume`].

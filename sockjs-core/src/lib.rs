@@ -141,6 +141,7 @@ mod event;
 mod info;
 pub mod limits;
 mod message;
+pub mod multiplex;
 mod permit;
 mod receiver;
 pub mod report;
@@ -150,6 +151,8 @@ pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod web;
 pub mod wire;
 
@@ -167,7 +170,9 @@ pub use permit::{BodyError, ReceivePermit, SendPermit, SendReply, WebsocketPermi
 pub use receiver::Receiver;
 pub use report::{Cause, Grade, Report};
 pub use service::{Peer, Route, Service};
-pub use settings::{BaseUrl, BindingSetting, CookieSetting, Settings, SettingsError};
+pub use settings::{
+    BaseUrl, BindingSetting, CookieSetting, Settings, SettingsError, SlowConsumers,
+};
 pub use time::Timestamp;
 pub use web::origin::OriginPolicy;
 pub use web::proxy::TrustedProxies;

@@ -1,6 +1,13 @@
 //! What a peer can make the server hold, and for how long (DESIGN §5).
+//!
+//! All that can be set is in three places: [`Limits`] here; the delays of the protocol and the
+//! response limit in [`Settings`](crate::Settings); and what a connection may do, in the driver's
+//! `ConnectionConfig` and `Serve`. `SECURITY.md` lists them all with their reasons, and those that
+//! are fixed because the protocol fixes them: the lengths of ids, callbacks and close reasons.
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -11,7 +18,8 @@ pub const DRAINED_BYTES: usize = 64 * KIB;
 
 /// All limits of a service. Each has a default that is safe in the open internet; `usize::MAX` and
 /// [`Duration::MAX`] switch one off.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Limits {
     /// Body of a send request, and WebSocket message or frame, in bytes on the wire. 2 MiB.
@@ -28,8 +36,8 @@ pub struct Limits {
     /// sessions, in bytes on the wire; of each the first 16 KiB are free. Enforced by the driver.
     /// 128 MiB.
     pub incoming_bytes: usize,
-    /// Bytes handed to a receiver and not yet written; at least one frame is always handed. Also
-    /// the length at which a message frame is cut. 64 KiB.
+    /// Bytes handed to a receiver and not yet written, beyond which no further frame is handed: so up
+    /// to a frame more. Also the length at which a message frame is cut. 64 KiB.
     pub window_bytes: usize,
     /// How long a write may make no progress. 10 s.
     pub write_stall: Duration,
@@ -77,7 +85,7 @@ impl Default for Limits {
 }
 
 /// An endpoint's share of the limits that hold over all sessions of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Of [`Limits::sessions`].
     pub sessions: usize,
@@ -136,6 +144,8 @@ mod tests {
         let shares: usize = (0..4).map(|i| Quota::share(&limits, i, 4).sessions).sum();
         assert_eq!(shares, 10);
         assert_eq!(Quota::share(&limits, 0, 1), Quota::whole(&limits));
+        let unlimited = Limits { total_bytes: usize::MAX, ..limits };
+        assert_eq!(Quota::share(&unlimited, 3, 4).total_bytes, usize::MAX);
     }
 
     #[test]

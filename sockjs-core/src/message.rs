@@ -71,6 +71,14 @@ impl Message {
         }
     }
 
+    /// As [`as_text`](Self::as_text), to be shared in parts.
+    pub(crate) fn text_content(&self) -> Option<&ByteString> {
+        match &self.0 {
+            Content::Text { text, .. } => Some(text),
+            Content::Binary(_) => None,
+        }
+    }
+
     /// The content: UTF-8 for a text message.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -129,6 +137,12 @@ impl Message {
             }
             encoded => Self(encoded),
         }
+    }
+
+    /// Whether the JSON form is known already.
+    #[cfg(feature = "trace")]
+    pub(crate) fn is_encoded(&self) -> bool {
+        !matches!(self.0, Content::Text { json: Json::Unknown, .. })
     }
 
     /// What the message costs of a queue's budget, in bytes.

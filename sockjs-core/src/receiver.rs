@@ -18,6 +18,8 @@ use crate::wire::transport::Transport;
 /// [`Endpoint::handle_gone`](crate::Endpoint::handle_gone) if its connection ends before `fin`.
 #[must_use = "a receiver must be transmitted for, or reported as gone"]
 pub struct Receiver {
+    /// Which of its endpoint's receivers it is, from 0.
+    number: u64,
     pub(crate) transport: Transport,
     callback: Option<Callback>,
     /// Whether the prelude is still to come, before the stage.
@@ -47,9 +49,19 @@ pub(crate) struct Attachment {
 }
 
 impl Receiver {
-    pub(crate) fn new(transport: Transport, callback: Option<Callback>, stage: Stage) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        transport: Transport,
+        callback: Option<Callback>,
+        stage: Stage,
+    ) -> Self {
         let prelude = transport.has_prelude();
-        Self { transport, callback, prelude, stage, held: Vec::new() }
+        Self { number, transport, callback, prelude, stage, held: Vec::new() }
+    }
+
+    /// Which of its endpoint's receivers it is, from 0: none other has the number.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The session whose frames come here; `None` for a receiver that was refused or has ended.

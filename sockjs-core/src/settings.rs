@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, request};
+use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 use crate::web::origin::OriginPolicy;
 use crate::web::proxy::TrustedProxies;
+use crate::wire::close::CloseReason;
 use crate::wire::transport::{Transport, TransportSet};
 
 /// The settings of a service. [`Service::new`](crate::Service::new) checks them.
@@ -46,6 +48,8 @@ pub struct Settings {
     /// How long ids of ended sessions keep answering their close frame beyond what the protocol
     /// asks for; `None` is off. Off.
     pub tombstones: Option<Duration>,
+    /// What becomes of a session whose client takes nothing. It is closed with 4500.
+    pub slow_consumers: SlowConsumers,
     /// Limits on what peers can use.
     pub limits: Limits,
 }
@@ -110,7 +114,8 @@ impl fmt::Debug for BaseUrl {
 }
 
 /// What binds a session to the client that opened it, besides its Origin (DESIGN §6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct BindingSetting {
     /// Whether a request without credentials contradicts a session that was opened with some. No.
@@ -118,6 +123,26 @@ pub struct BindingSetting {
     /// Whether the client's address must stay within the opener's network: lengths of the prefix
     /// for IPv4 and IPv6. Off, since mobile clients change addresses.
     pub address_prefix: Option<(u8, u8)>,
+}
+
+/// What becomes of an open session whose receiver has taken nothing for
+/// [`Limits::write_stall`], though there is something for it.
+///
+/// Its queue is full at some time, and nothing more is accepted, either way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowConsumers {
+    /// The session is closed with this reason.
+    Close(CloseReason),
+    /// The session stays: sends are refused as full for as long as its connection stands. What ends
+    /// that is the connection's own limit of a stalled write.
+    Refuse,
+}
+
+impl Default for SlowConsumers {
+    fn default() -> Self {
+        Self::Close(CloseReason::SLOW_CONSUMER)
+    }
 }
 
 /// Settings that no service can have.
@@ -169,6 +194,7 @@ impl Settings {
             proxies: TrustedProxies::default(),
             binding: BindingSetting::default(),
             tombstones: None,
+            slow_consumers: SlowConsumers::default(),
             limits: Limits::default(),
         }
     }

@@ -4,14 +4,15 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::{StatusCode, request};
 use sockjs_core::{Principal, Timestamp};
 
+use crate::recording::Recording;
 use crate::runtime::{Clock, Runtime, Task};
 use crate::session::{Inner, Session};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs one session.
 pub(crate) type Handler = Box<dyn Fn(Session) -> Task + Send + Sync>;
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     handler: Handler,
     authorize: Option<Authorize>,
+    /// Where the traces of its endpoints go.
+    pub(crate) recording: Option<Recording>,
     is_draining: AtomicBool,
 }
 
@@ -37,9 +40,10 @@ impl App {
         runtime: Arc<dyn Runtime>,
         handler: Handler,
         authorize: Option<Authorize>,
+        recording: Option<Recording>,
     ) -> Self {
         let clock = Clock::new(&*runtime);
-        Self { runtime, clock, handler, authorize, is_draining: AtomicBool::new(false) }
+        Self { runtime, clock, handler, authorize, recording, is_draining: AtomicBool::new(false) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode, request};
 use sockjs_core::{
     BaseUrl, BindingSetting, CookieSetting, Limits, OriginPolicy, Principal, Quota, Service,
-    Settings, SettingsError, Transport, TrustedProxies,
+    Settings, SettingsError, SlowConsumers, Transport, TrustedProxies,
 };
 
 use crate::app::{App, Authorize};
 use crate::hub::Hub;
+use crate::recording::Recording;
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::sockjs::SockJs;
@@ -23,6 +24,7 @@ pub struct Builder<R> {
     settings: Settings,
     authorize: Option<Authorize>,
     shards: Option<usize>,
+    recording: Option<Recording>,
     runtime: Arc<dyn Runtime>,
     kind: PhantomData<fn() -> R>,
 }
@@ -54,6 +56,7 @@ impl<R: Runtime> Builder<R> {
             settings: Settings::new(prefix),
             authorize: None,
             shards: None,
+            recording: None,
             runtime: Arc::new(runtime),
             kind: PhantomData,
         }
@@ -157,6 +160,18 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
+    /// What becomes of a session whose client takes nothing for [`Limits::write_stall`]. It is closed
+    /// with 4500 `Slow consumer`.
+    ///
+    /// With [`SlowConsumers::Refuse`] also raise the [`ConnectionConfig::write_stall`] of the server,
+    /// which would end the connection.
+    ///
+    /// [`ConnectionConfig::write_stall`]: crate::ConnectionConfig::write_stall
+    pub fn slow_consumers(mut self, policy: SlowConsumers) -> Self {
+        self.settings.slow_consumers = policy;
+        self
+    }
+
     /// Changes limits: `builder.limits(|limits| limits.sessions = 100_000)`.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.settings.limits);
@@ -168,6 +183,12 @@ impl<R: Runtime> Builder<R> {
     /// limits are too small for so many shares.
     pub fn shards(mut self, count: usize) -> Self {
         self.shards = Some(count);
+        self
+    }
+
+    /// Records all that the sessions are told, to be replayed. Nothing is.
+    pub fn record(mut self, recording: &Recording) -> Self {
+        self.recording = Some(recording.clone());
         self
     }
 
@@ -226,7 +247,7 @@ impl<R: Runtime> Builder<R> {
         }
         let shards = shard_count(self.shards, &settings.limits)?;
         let handler = Box::new(move |session| Box::pin(handler(session)) as crate::runtime::Task);
-        let app = App::new(self.runtime, handler, self.authorize);
+        let app = App::new(self.runtime, handler, self.authorize, self.recording);
         Ok(SockJs::new(Hub::new(service, app, shards)?))
     }
 }

@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use crate::ending::{Member, Phase};
+
 /// Counts the connections of an accept loop: those that are upgraded to WebSockets as well, until
 /// their sockets close. A clone counts the same ones.
 #[derive(Clone, Debug, Default)]
@@ -60,28 +62,30 @@ impl Connections {
 
     /// Counts a connection until its socket is dropped.
     pub fn count<I>(&self, io: I) -> Counted<I> {
-        self.enter(io, None)
+        self.enter(io, None, None)
     }
 
-    /// As [`count`](Self::count), if there is room.
+    /// As [`count`](Self::count), if there is room. The socket fails once the server cuts off whoever
+    /// is left, which is how WebSockets learn of it.
     pub(crate) fn admit<I>(
         &self,
         io: I,
         peer: Option<SocketAddr>,
         room: Room,
+        member: &Arc<Member>,
     ) -> Option<Counted<I>> {
         let has_room = usize::try_from(self.open()).is_ok_and(|open| open < room.total);
         let address = peer.map(neighbourhood).filter(|_| room.for_each_address < usize::MAX);
         if has_room && self.0.enter_from(address, room.for_each_address) {
-            return Some(self.enter(io, address));
+            return Some(self.enter(io, address, Some(member.clone())));
         }
         self.0.refused.fetch_add(1, Ordering::Relaxed);
         None
     }
 
-    fn enter<I>(&self, io: I, address: Option<IpAddr>) -> Counted<I> {
+    fn enter<I>(&self, io: I, address: Option<IpAddr>, member: Option<Arc<Member>>) -> Counted<I> {
         self.0.opened.fetch_add(1, Ordering::Relaxed);
-        Counted { io, _count: Count { counts: self.0.clone(), address } }
+        Counted { io, member, _count: Count { counts: self.0.clone(), address } }
     }
 }
 
@@ -119,10 +123,31 @@ fn neighbourhood(peer: SocketAddr) -> IpAddr {
     }
 }
 
+impl<I> Counted<I> {
+    /// The socket.
+    pub(crate) fn get_ref(&self) -> &I {
+        &self.io
+    }
+
+    /// What the socket said, unless that is to wait and the server waits no longer.
+    fn unless_cut<T>(
+        &self,
+        said: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        let member = self.member.as_ref().filter(|_| said.is_pending());
+        if member.is_some_and(|member| member.phase(cx) == Phase::Cut) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        said
+    }
+}
+
 /// A socket that is counted; see [`Connections::count`].
 #[derive(Debug)]
 pub struct Counted<I> {
     io: I,
+    member: Option<Arc<Member>>,
     _count: Count,
 }
 
@@ -148,7 +173,8 @@ impl<I: Read + Unpin> Read for Counted<I> {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.unless_cut(read, cx)
     }
 }
 
@@ -158,7 +184,8 @@ impl<I: Write + Unpin> Write for Counted<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.unless_cut(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,9 +1,11 @@
 //! The common end of a server's connections.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a server wants of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,8 @@ pub(crate) enum Phase {
 #[derive(Default)]
 pub(crate) struct Ending(Arc<Shared>);
 
-/// A connection's part in it, while it lives.
+/// A connection's part in it, until its socket is dropped.
+#[derive(Debug)]
 pub(crate) struct Member {
     shared: Arc<Shared>,
     number: u64,
@@ -28,14 +31,14 @@ pub(crate) struct Member {
     waker: Arc<Mutex<Option<Waker>>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     /// A [`Phase`], read by every poll of a connection.
     phase: AtomicU8,
     members: Mutex<Members>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Members {
     wakers: BTreeMap<u64, Arc<Mutex<Option<Waker>>>>,
     next: u64,

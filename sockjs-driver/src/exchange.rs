@@ -191,8 +191,7 @@ impl Hub {
                             Some(connection) => connection.open(upgraded),
                             None => Stream::from(upgraded),
                         };
-                        let limits = &service.settings().limits;
-                        pump::run(stream, guard, limits, claim).await;
+                        pump::run(stream, guard, service.settings(), claim).await;
                     }
                 }));
                 head.map(|()| Body::default())
@@ -261,7 +260,11 @@ async fn answered(shard: &Shard, session: SessionKey) {
     poll_fn(|cx| {
         let is_waiting = shard.turn(|turn| {
             let Some(place) = turn.waiting.known(session) else { return true };
-            let is_waiting = place.reader.is_some() || place.session.is_none();
+            // Its waker is there from when it took the last message on, before it has looked at that.
+            let is_waiting = place.session.as_ref().is_none_or(|session| {
+                let is_idle = session.is_idle();
+                is_idle && place.reader.is_some()
+            });
             if !is_waiting && yields == 0 {
                 place.answering = Some(cx.waker().clone());
             }

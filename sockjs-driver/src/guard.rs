@@ -100,7 +100,9 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.gone(Gone::Disconnected);
+        // The session's own deadline may be a moment later than the connection's.
+        let is_stalled = self.parked.as_ref().is_some_and(Parked::is_stalled);
+        self.gone(if is_stalled { Gone::Stalled } else { Gone::Disconnected });
     }
 }
 

@@ -1,13 +1,15 @@
 //! A service with its shards.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sockjs_core::trace::Traced;
 use sockjs_core::{Endpoint, Quota, Seed, Service};
 
 use crate::app::App;
 use crate::claim::Budget;
+use crate::recording;
 use crate::shard::Shard;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// What all clones of a service share.
 pub(crate) struct Hub {
@@ -28,17 +30,20 @@ impl Hub {
         app: App,
         shard_count: usize,
     ) -> Result<Self, getrandom::Error> {
-        let mut seed = [0; 16];
-        getrandom::fill(&mut seed)?;
-        let seed = Seed::new(u128::from_ne_bytes(seed));
+        let seed = recording::seed()?;
         let app = Arc::new(app);
-        let shards = (0..shard_count).map(|index| {
-            let quota = Quota::share(&service.settings().limits, index, shard_count);
-            let number = u16::try_from(index).unwrap_or_default();
-            Shard::new(app.clone(), Endpoint::new(service.clone(), number, quota, seed))
-        });
-        let shards = shards.collect();
         let incoming = Budget::new(service.settings().limits.incoming_bytes);
+        let count = shard_count.clamp(1, usize::from(u16::MAX));
+        let mut shards = Vec::with_capacity(count);
+        for index in 0..count {
+            let quota = Quota::share(&service.settings().limits, index, count);
+            let number = u16::try_from(index).unwrap_or_default();
+            let mut endpoint = Traced::from(Endpoint::new(service.clone(), number, quota, seed));
+            if let Some(recording) = &app.recording {
+                recording.begin(&mut endpoint)?;
+            }
+            shards.push(Shard::new(app.clone(), endpoint));
+        }
         Ok(Self { service, app, shards, incoming, seed, next: AtomicUsize::new(0) })
     }
 

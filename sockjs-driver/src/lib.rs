@@ -43,6 +43,10 @@ mod ending;
 mod exchange;
 mod guard;
 mod hub;
+#[cfg(feature = "json")]
+pub mod json;
+mod multiplex;
+mod recording;
 mod runtime;
 mod serve;
 mod server;
@@ -50,23 +54,31 @@ mod services;
 mod session;
 mod shard;
 mod sockjs;
+mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod upload;
 mod waiting;
 mod websocket;
 
 pub use body::Body;
-pub use broadcast::{Broadcast, Reached, broadcast};
+pub use broadcast::{
+    Broadcast, Envelope, Fanout, Local, MemberId, Members, Reached, WhenFull, broadcast,
+};
 pub use builder::{BuildError, Builder};
 pub use connection::ConnectionConfig;
 pub use connections::{Connections, Counted};
 pub use exchange::PeerAddr;
+pub use multiplex::{Channel, ChannelHandle, Multiplex};
+pub use recording::Recording;
 pub use runtime::{Runtime, Task};
 pub use serve::{Listener, Serve};
 pub use server::{Connection, serve_connection};
 pub use services::Services;
 pub use session::{Session, SessionHandle};
 pub use sockjs::{ResponseFuture, SockJs};
+pub use sockjs_core::multiplex::{Limits as MultiplexLimits, Topic};
 pub use sockjs_core::{
     BindingSetting, Cause, CloseReason, ConnectionInfo, Grade, Limits, Message, OriginPolicy,
-    Principal, Report, SendError, Stats, Transport, TrustedProxies,
+    Principal, Report, SendError, SlowConsumers, Stats, Transport, TrustedProxies,
 };

@@ -22,7 +22,10 @@ use crate::server::{Connection, serve_connection};
 
 /// How long the accept loop rests when the system is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long connections may take to end after the shutdown signal.
+/// How much later than the server the system gives up a peer that takes nothing: it does not tell
+/// whether that one is slow or gone, while the server knows.
+const SYSTEM_MARGIN: Duration = Duration::from_secs(1);
+/// How long connections, WebSockets included, may take to end after the shutdown signal.
 const CONNECTION_GRACE: Duration = Duration::from_secs(5);
 /// Connections accepted in one poll, before other tasks have their turn.
 const ACCEPTS_A_POLL: u8 = 32;
@@ -39,6 +42,15 @@ pub trait Listener: Send + 'static {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Io, Option<SocketAddr>)>>;
+
+    /// Tells the system how long it may wait for the peer to acknowledge what was sent, where the
+    /// system can be told. A peer that vanished without a word is found by that, for the socket goes
+    /// on to take frames for it: by itself for a quarter of an hour, on Linux.
+    ///
+    /// Called once for each connection, with a little more than [`ConnectionConfig::write_stall`].
+    fn limit_silence(io: &Self::Io, limit: Duration) {
+        let _ = (io, limit);
+    }
 }
 
 /// A server that is about to run; await it. An adapter's `serve` makes it.
@@ -50,8 +62,12 @@ pub struct Serve<L, S> {
     room: Room,
     connections: Connections,
     runtime: Arc<dyn Runtime>,
-    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+    shutdown: Signal,
+    abort: Signal,
 }
+
+/// What an operator says at some time.
+type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<L, S> Serve<L, S> {
     /// For adapters: a server on a runtime. A listener that could not be made is reported once the
@@ -65,11 +81,14 @@ impl<L, S> Serve<L, S> {
             connections: Connections::default(),
             runtime: Arc::new(runtime),
             shutdown: Box::pin(pending()),
+            abort: Box::pin(pending()),
         }
     }
 
     /// Ends the server when the future does: it accepts no more, and lets each connection finish
-    /// its response.
+    /// its response. Whatever is left five seconds later is cut off, WebSockets too.
+    ///
+    /// Connections have five seconds to end after the signal; those that have not are cut off.
     ///
     /// The future should drain the sessions by [`SockJs::shutdown`](crate::SockJs::shutdown), since
     /// polling clients need the server for that.
@@ -78,6 +97,13 @@ impl<L, S> Serve<L, S> {
         signal: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         self.shutdown = Box::pin(signal);
+        self
+    }
+
+    /// Ends the server at once when the future does, and cuts off whatever is under way: for a second
+    /// signal, of an operator who will not wait for the end that the first one began.
+    pub fn with_abort(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.abort = Box::pin(signal);
         self
     }
 
@@ -125,8 +151,18 @@ where
     type Output = io::Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+    fn into_future(mut self) -> Self::IntoFuture {
+        let Self { abort, .. } = &mut self;
+        let mut abort = std::mem::replace(abort, Box::pin(pending()));
+        Box::pin(async move {
+            // Dropped at the end, whichever comes first: that cuts off the connections.
+            let mut served = pin!(self.run());
+            poll_fn(|cx| match abort.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Ok(())),
+                Poll::Pending => served.as_mut().poll(cx),
+            })
+            .await
+        })
     }
 }
 
@@ -141,7 +177,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     async fn run(self) -> io::Result<()> {
-        let Self { listener, service, config, room, connections, runtime, mut shutdown } = self;
+        let Self { listener, service, config, room, connections, runtime, mut shutdown, .. } = self;
         check(&config, room)?;
         let mut accept = Accept { listener: listener?, pause: None, count: 0 };
         // Whoever is left is cut off when this is dropped.
@@ -152,9 +188,11 @@ where
                 Poll::Pending => accept.poll(&*runtime, cx).map(Some),
             });
             let Some((io, peer)) = accepted.await else { break };
-            let Some(io) = connections.admit(io, peer, room) else { continue };
+            let member = Arc::new(ending.join());
+            let Some(io) = connections.admit(io, peer, room, &member) else { continue };
+            L::limit_silence(io.get_ref(), config.write_stall.saturating_add(SYSTEM_MARGIN));
             let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
-            runtime.spawn(Box::pin(attend(ending.join(), connection)));
+            runtime.spawn(Box::pin(attend(member, connection)));
         }
         drop(accept);
         ending.begin();
@@ -169,7 +207,7 @@ where
 }
 
 /// Runs a connection until it ends or its server does.
-async fn attend<I, S, B>(member: Member, connection: Connection<I, S, B>)
+async fn attend<I, S, B>(member: Arc<Member>, connection: Connection<I, S, B>)
 where
     I: Read + Write + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Clone,

@@ -5,14 +5,17 @@ use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
 use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
-use crate::shard::Shard;
+use crate::broadcast::{Left, Memberships};
+use crate::shard::{LATEST, Shard, Turn};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// One client, from its opening to its end: the application's side.
 ///
@@ -23,6 +26,8 @@ use crate::shard::Shard;
 /// It is also a `Stream` of messages and a `Sink` for them.
 pub struct Session {
     handle: SessionHandle,
+    /// What the shard wakes when there is something to receive.
+    reader: Option<Waker>,
     /// A message that the sink took and the queue did not yet.
     pending: Option<Message>,
 }
@@ -40,14 +45,29 @@ pub(crate) struct Inner {
     closing: OnceLock<CloseReason>,
     /// What to close it with when the handler returns.
     deferred: Mutex<Option<CloseReason>>,
-    end: OnceLock<End>,
+    /// Without what is unread, which is in `inbox`.
+    end: OnceLock<Report>,
+    /// What left the endpoint and was not taken yet: a turn is worth more than one message.
+    inbox: Mutex<VecDeque<Message>>,
+    reading: Reading,
+    pub(crate) memberships: Memberships,
 }
 
-struct End {
-    report: Report,
-    /// What the client sent before the end and the application has not taken yet.
-    unread: Mutex<VecDeque<Message>>,
+/// What lets a receiver wait without a turn of its shard.
+#[derive(Default)]
+struct Reading {
+    /// The endpoint has something to receive, or never will, and the receiver has not looked since.
+    is_ready: AtomicBool,
+    /// The last call of the application found nothing.
+    is_idle: AtomicBool,
+    /// Somebody waits for it to be idle.
+    is_awaited: AtomicBool,
 }
+
+/// Messages that a receiver takes out of the endpoint in one turn.
+const TAKEN_COUNT: usize = 32;
+/// And their length: what is taken makes room for the client's next ones.
+const TAKEN_BYTES: usize = 16 * 1024;
 
 impl Inner {
     pub(crate) fn new(shard: Arc<Shard>, key: SessionKey, info: ConnectionInfo) -> Arc<Self> {
@@ -58,14 +78,45 @@ impl Inner {
             closing: OnceLock::new(),
             deferred: Mutex::new(None),
             end: OnceLock::new(),
+            inbox: Mutex::default(),
+            reading: Reading::default(),
+            memberships: Memberships::new(),
         })
     }
 
-    /// The session ended.
-    pub(crate) fn end(&self, mut report: Report) {
-        let unread = Mutex::new(std::mem::take(&mut report.unread).into());
+    /// The session ended. Returns what is to be dropped after the turn.
+    pub(crate) fn end(&self, mut report: Report) -> Left {
+        // First, so that whoever hears of the end finds it in no group.
+        let left = self.memberships.end(self);
+        lock(&self.inbox).extend(std::mem::take(&mut report.unread));
         // The core reports each session once.
-        let _ = self.end.set(End { report, unread });
+        let _ = self.end.set(report);
+        self.readable();
+        left
+    }
+
+    /// The next of what was taken.
+    fn next(&self) -> Option<Message> {
+        const KEPT: usize = 4;
+        let mut inbox = lock(&self.inbox);
+        let message = inbox.pop_front();
+        if message.is_none() && inbox.capacity() > KEPT {
+            // An idle session shall not hold what a burst needed.
+            *inbox = VecDeque::new();
+        }
+        message
+    }
+
+    /// There is something to receive, or never will be.
+    pub(crate) fn readable(&self) {
+        self.reading.is_ready.store(true, Ordering::Release);
+    }
+
+    /// Whether the application waits for messages; if not, it will say when it does.
+    pub(crate) fn is_idle(&self) -> bool {
+        // Stored first and loaded second, the other way round than where it waits.
+        self.reading.is_awaited.store(true, Ordering::SeqCst);
+        self.reading.is_idle.load(Ordering::SeqCst)
     }
 
     pub(crate) fn panicked(&self) {
@@ -82,21 +133,15 @@ impl Inner {
 
     fn close(&self, reason: CloseReason) {
         if self.end.get().is_none() && self.closing.set(reason.clone()).is_ok() {
+            drop(self.memberships.end(self));
             self.shard.turn(|turn| turn.endpoint.close(self.key, reason));
         }
-    }
-
-    fn unread(&self) -> Option<Message> {
-        if self.closing.get().is_some() {
-            return None;
-        }
-        lock(&self.end.get()?.unread).pop_front()
     }
 }
 
 impl Session {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { handle: SessionHandle(inner), pending: None }
+        Self { handle: SessionHandle(inner), reader: None, pending: None }
     }
 
     /// The client's next message, in order. `None` once the session has ended and all that arrived
@@ -113,17 +158,59 @@ impl Session {
 
     /// As [`recv`](Self::recv), for futures written by hand.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        let inner = &self.handle.0;
-        let key = inner.key;
-        let received = inner.shard.turn(|turn| {
-            let message = turn.endpoint.recv(key);
-            if message.is_none() && !self.handle.is_closed() {
-                turn.wait_to_read(key, cx.waker());
-                return Poll::Pending;
+        let inner = self.handle.0.clone();
+        if inner.closing.get().is_some() {
+            return Poll::Ready(None);
+        }
+        let mut message = inner.next();
+        if message.is_none() && !self.is_waiting(cx.waker()) {
+            let ended = inner.shard.turn_at(LATEST, |turn| {
+                message = self.take(turn, cx.waker());
+                inner.end.get().is_some()
+            });
+            if message.is_none() && ended {
+                return Poll::Ready(None);
             }
-            Poll::Ready(message)
-        });
-        Poll::Ready(ready!(received).or_else(|| inner.unread()))
+        }
+        inner.reading.is_idle.store(message.is_none(), Ordering::SeqCst);
+        if message.is_none() && inner.reading.is_awaited.swap(false, Ordering::SeqCst) {
+            inner.shard.turn_at(LATEST, |turn| turn.answered(inner.key));
+        }
+        message.map_or(Poll::Pending, |message| Poll::Ready(Some(message)))
+    }
+
+    /// Whether the shard will wake this task when there is something to receive.
+    fn is_waiting(&self, waker: &Waker) -> bool {
+        let is_known = self.reader.as_ref().is_some_and(|reader| reader.will_wake(waker));
+        is_known && !self.handle.0.reading.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Takes some messages out of the endpoint, and returns the first. If those are all, leaves the
+    /// waker.
+    fn take(&mut self, turn: &mut Turn<'_>, waker: &Waker) -> Option<Message> {
+        let inner = &self.handle.0;
+        let mut inbox = lock(&inner.inbox);
+        let (mut first, mut bytes) = (None, 0);
+        while inbox.len() < TAKEN_COUNT && bytes < TAKEN_BYTES {
+            match turn.endpoint.recv(inner.key) {
+                Some(message) => {
+                    bytes += message.len();
+                    match first {
+                        None => first = Some(message),
+                        Some(_) => inbox.push_back(message),
+                    }
+                }
+                None if inner.end.get().is_some() => break,
+                None => {
+                    turn.wait_to_read(inner.key, waker);
+                    inner.reading.is_ready.store(false, Ordering::Release);
+                    self.reader = Some(waker.clone());
+                    break;
+                }
+            }
+        }
+        // What came with the session's end, if that is all.
+        first.or_else(|| inbox.pop_front())
     }
 
     /// A handle for other tasks.
@@ -182,7 +269,23 @@ impl SessionHandle {
     /// As [`send`](Self::send), and [`SendError::Full`] if there is no room.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         let message = message.into().encode();
-        self.0.shard.turn(|turn| turn.endpoint.send(self.0.key, message))
+        self.0.shard.turn_at(LATEST, |turn| turn.endpoint.send(self.0.key, message))
+    }
+
+    /// Waits until there is room again after [`try_send`](Self::try_send) said that there is none, or
+    /// until the session is closed.
+    pub async fn writable(&self) {
+        let inner = &self.0;
+        poll_fn(|cx| {
+            inner.shard.turn(|turn| {
+                if !turn.endpoint.is_full(inner.key) {
+                    return Poll::Ready(());
+                }
+                turn.waiting.of(inner.key).wait(cx.waker());
+                Poll::Pending
+            })
+        })
+        .await;
     }
 
     /// Closes the session: what was sent before is delivered first, then the client is told.
@@ -205,7 +308,7 @@ impl SessionHandle {
     /// Why the session was closed: the application's own reason, or the end's. `None` while it is
     /// open.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        let ended = self.0.end.get().map(|end| end.report.reason.clone());
+        let ended = self.0.end.get().map(|report| report.reason.clone());
         ended.or_else(|| self.0.closing.get().cloned())
     }
 
@@ -213,16 +316,9 @@ impl SessionHandle {
     ///
     /// `unread` holds what the application has not taken at the time of the call.
     pub async fn closed(&self) -> Report {
-        let inner = &self.0;
-        poll_fn(|cx| match inner.report() {
-            Some(report) => Poll::Ready(report),
-            None => inner.shard.turn(|turn| match inner.report() {
-                Some(report) => Poll::Ready(report),
-                None => {
-                    turn.waiting.of(inner.key).wait(cx.waker());
-                    Poll::Pending
-                }
-            }),
+        poll_fn(|cx| {
+            ready!(self.0.poll_end(cx.waker()));
+            self.0.report().map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -239,13 +335,13 @@ impl SessionHandle {
 }
 
 impl Inner {
-    fn poll_send(
+    pub(crate) fn poll_send(
         &self,
         message: &mut Option<Message>,
         waker: &Waker,
     ) -> Poll<Result<(), SendError>> {
         let Some(sending) = message.take() else { return Poll::Ready(Ok(())) };
-        self.shard.turn(|turn| match turn.endpoint.send(self.key, sending) {
+        self.shard.turn_at(LATEST, |turn| match turn.endpoint.send(self.key, sending) {
             Err(SendError::Full(back)) => {
                 *message = Some(back);
                 turn.waiting.of(self.key).wait(waker);
@@ -255,11 +351,23 @@ impl Inner {
         })
     }
 
+    pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<()> {
+        if self.end.get().is_some() {
+            return Poll::Ready(());
+        }
+        self.shard.turn(|turn| {
+            // It may have come meanwhile.
+            if self.end.get().is_some() {
+                return Poll::Ready(());
+            }
+            turn.waiting.of(self.key).wait(waker);
+            Poll::Pending
+        })
+    }
+
     fn report(&self) -> Option<Report> {
-        let end = self.end.get()?;
-        let unread = lock(&end.unread).iter().cloned().collect();
-        let mut report = end.report.clone();
-        report.unread = unread;
+        let mut report = self.end.get()?.clone();
+        report.unread = lock(&self.inbox).iter().cloned().collect();
         Some(report)
     }
 }

@@ -6,17 +6,23 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
-use smallvec::SmallVec;
-use sockjs_core::{ChunkId, Endpoint, Event, SessionKey, Timestamp};
+use sockjs_core::trace::Traced;
+use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
 
 use crate::app::App;
+use crate::broadcast::Left;
 use crate::connection::Ledger;
 use crate::session::Inner;
+use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::Waiting;
+
+/// For turns that do nothing to which the time matters: an older one counts as the latest one seen,
+/// and a look at the clock is saved.
+pub(crate) const LATEST: Timestamp = Timestamp::EPOCH;
 
 /// Some of a service's sessions.
 pub(crate) struct Shard {
@@ -26,7 +32,7 @@ pub(crate) struct Shard {
 }
 
 struct State {
-    endpoint: Endpoint,
+    endpoint: Traced,
     waiting: Waiting,
     timer: TimerState,
 }
@@ -42,42 +48,68 @@ struct TimerState {
 
 /// What a turn works on.
 pub(crate) struct Turn<'a> {
-    pub(crate) endpoint: &'a mut Endpoint,
+    pub(crate) endpoint: &'a mut Traced,
     pub(crate) waiting: &'a mut Waiting,
     pub(crate) now: Timestamp,
-    wakers: &'a mut SmallVec<[Waker; 4]>,
+    aftermath: &'a mut Aftermath,
 }
 
 impl Turn<'_> {
-    /// The application has taken all that there is, and waits for more. Whoever waits for that is
-    /// woken after the turn.
+    /// The application has taken all that there is: it is woken when there is more.
     pub(crate) fn wait_to_read(&mut self, key: SessionKey, waker: &Waker) {
-        let place = self.waiting.of(key);
-        place.reader = Some(waker.clone());
-        self.wakers.extend(place.answering.take());
+        self.waiting.of(key).reader = Some(waker.clone());
+    }
+
+    /// The application waits for more. Whoever waits for that is woken after the turn.
+    pub(crate) fn answered(&mut self, key: SessionKey) {
+        self.aftermath.wake(self.waiting.of(key).answering.take());
     }
 }
 
-/// What is left to do once the lock is released.
+/// What is left to do once the lock is released: mostly nothing, or to wake one.
 #[derive(Default)]
-struct Aftermath {
-    opened: SmallVec<[Arc<Inner>; 1]>,
-    /// Perhaps the last handles: what the application left in them is dropped without the lock.
-    ended: SmallVec<[Arc<Inner>; 1]>,
-    wakers: SmallVec<[Waker; 4]>,
-    start_timer: bool,
+pub(crate) struct Aftermath {
+    waker: Option<Waker>,
+    more: Vec<Then>,
+}
+
+enum Then {
+    Wake(Waker),
+    /// Run the session's handler.
+    Run(Arc<Inner>),
+    /// Perhaps the last handle: what the application left in it is dropped without the lock.
+    Drop(Arc<Inner>, Left),
+    StartTimer,
+}
+
+impl Aftermath {
+    pub(crate) fn wake(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        match &self.waker {
+            None => self.waker = Some(waker),
+            Some(_) => self.more.push(Then::Wake(waker)),
+        }
+    }
+
+    pub(crate) fn wake_all(&mut self, wakers: impl Iterator<Item = Waker>) {
+        self.more.extend(wakers.map(Then::Wake));
+    }
 }
 
 impl Shard {
-    pub(crate) fn new(app: Arc<App>, endpoint: Endpoint) -> Arc<Self> {
+    pub(crate) fn new(app: Arc<App>, endpoint: Traced) -> Arc<Self> {
         let state = State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
         Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
     }
 
     /// One step of the endpoint, with all that follows from it.
     pub(crate) fn turn<R>(&self, step: impl FnOnce(&mut Turn<'_>) -> R) -> R {
+        self.turn_at(self.app.now(), step)
+    }
+
+    /// As [`turn`](Self::turn), by whoever knows the time: at most a moment ago, for one poll of a task.
+    pub(crate) fn turn_at<R>(&self, now: Timestamp, step: impl FnOnce(&mut Turn<'_>) -> R) -> R {
         let mut aftermath = Aftermath::default();
-        let now = self.app.now();
         let mut guard = self.lock();
         let state = &mut *guard;
         // The application's calls take the latest time seen for now.
@@ -86,10 +118,13 @@ impl Shard {
             endpoint: &mut state.endpoint,
             waiting: &mut state.waiting,
             now,
-            wakers: &mut aftermath.wakers,
+            aftermath: &mut aftermath,
         });
         self.drain(state, &mut aftermath);
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
+        if let Some(recording) = &self.app.recording {
+            recording.take(&mut state.endpoint);
+        }
         drop(guard);
         self.finish(aftermath);
         result
@@ -104,38 +139,49 @@ impl Shard {
                     let Some(shard) = self.me.upgrade() else { continue };
                     let session = Inner::new(shard, key, info);
                     waiting.of(key).session = Some(session.clone());
-                    aftermath.opened.push(session);
+                    aftermath.more.push(Then::Run(session));
                 }
-                Event::Readable(key) => aftermath.wakers.extend(waiting.of(key).reader.take()),
-                Event::Transmit(key) => aftermath.wakers.extend(waiting.of(key).receiver.take()),
+                Event::Readable(key) => {
+                    let place = waiting.of(key);
+                    place.session.iter().for_each(|session| session.readable());
+                    aftermath.wake(place.reader.take());
+                }
+                Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
                 Event::Writable(key) | Event::Resume(key) => {
-                    aftermath.wakers.extend(waiting.of(key).others.take());
+                    aftermath.wake_all(waiting.of(key).others.take());
                 }
                 Event::Closed(key, report) => {
                     let mut place = waiting.remove(key);
-                    aftermath.wakers.extend(place.reader);
-                    aftermath.wakers.extend(place.answering);
-                    aftermath.wakers.extend(place.others.take());
+                    aftermath.wake(place.reader);
+                    aftermath.wake(place.answering);
+                    aftermath.wake_all(place.others.take());
                     if let Some(session) = place.session {
-                        session.end(report);
-                        aftermath.ended.push(session);
+                        let left = session.end(report);
+                        aftermath.more.push(Then::Drop(session, left));
                     }
-                    waiting.idle(&state.endpoint, &mut aftermath.wakers);
+                    aftermath.wake_all(waiting.idle(&state.endpoint));
                 }
             }
         }
     }
 
     fn finish(&self, aftermath: Aftermath) {
-        for session in aftermath.opened {
-            self.app.run(session);
+        if let Some(recording) = &self.app.recording {
+            recording.write();
         }
-        for waker in aftermath.wakers {
+        if let Some(waker) = aftermath.waker {
             waker.wake();
         }
-        if aftermath.start_timer {
-            let task = TimerTask { shard: self.me.clone(), sleep: None };
-            self.app.runtime.spawn(Box::pin(task));
+        for then in aftermath.more {
+            match then {
+                Then::Wake(waker) => waker.wake(),
+                Then::Run(session) => self.app.run(session),
+                Then::Drop(session, left) => drop((session, left)),
+                Then::StartTimer => {
+                    let task = TimerTask { shard: self.me.clone(), sleep: None };
+                    self.app.runtime.spawn(Box::pin(task));
+                }
+            }
         }
     }
 
@@ -151,10 +197,10 @@ impl TimerState {
         let Some(deadline) = deadline else { return };
         if !self.is_started {
             self.is_started = true;
-            aftermath.start_timer = true;
+            aftermath.more.push(Then::StartTimer);
         } else if self.sleeps_until.is_none_or(|until| deadline < until) {
             self.sleeps_until = Some(deadline);
-            aftermath.wakers.extend(self.waker.take());
+            aftermath.wake(self.waker.take());
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::body::Body;
 use crate::builder::Builder;
 use crate::hub::Hub;
 use crate::runtime::Runtime;
+use crate::shard::Shard;
 
 /// A SockJS service: a prefix, its settings, the application's handler, and all sessions. A clone
 /// is the same service.
@@ -70,8 +71,12 @@ impl<R: Runtime> SockJs<R> {
     }
 
     /// Refuses new sessions, closes all others with `reason` once their queued messages are
-    /// delivered, and waits for their end, at most until the deadline. Returns the number of
-    /// sessions that had not ended by then.
+    /// delivered, and waits for their end, at most until the deadline. Sessions that have not ended
+    /// by then are cut off, and their number is returned: their [`Report`](crate::Report)s name
+    /// what was not delivered.
+    ///
+    /// Calling it again is in order, also meanwhile: the sessions are closed already, and the
+    /// earlier deadline cuts them off. Dropping the future ends the wait and nothing else.
     pub async fn shutdown(&self, reason: CloseReason, deadline: Duration) -> usize {
         let hub = &self.hub;
         hub.app.drain();
@@ -87,7 +92,14 @@ impl<R: Runtime> SockJs<R> {
             sleep.as_mut().poll(cx)
         })
         .await;
-        hub.shards.iter().map(|shard| shard.turn(|turn| turn.endpoint.live())).sum()
+        let cut_off = |shard: &Arc<Shard>| {
+            shard.turn(|turn| {
+                let left = turn.endpoint.live();
+                turn.endpoint.cut_off();
+                left
+            })
+        };
+        hub.shards.iter().map(cut_off).sum()
     }
 
     /// Waits until no session is left.

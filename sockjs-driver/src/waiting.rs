@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
-use smallvec::SmallVec;
 use sockjs_core::{Endpoint, SessionKey};
 
 use crate::session::Inner;
@@ -83,10 +82,9 @@ impl Waiting {
     }
 
     /// Gives out those that wait for the last session to end, if it has.
-    pub(crate) fn idle(&mut self, endpoint: &Endpoint, wakers: &mut SmallVec<[Waker; 4]>) {
-        if endpoint.live() == 0 {
-            wakers.extend(self.for_idle.take());
-        }
+    pub(crate) fn idle(&mut self, endpoint: &Endpoint) -> impl Iterator<Item = Waker> + use<> {
+        let is_idle = endpoint.live() == 0;
+        is_idle.then(|| self.for_idle.take()).into_iter().flatten()
     }
 }
 

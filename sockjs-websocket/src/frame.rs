@@ -127,7 +127,16 @@ pub(super) fn is_close(frame: &[u8]) -> bool {
 
 /// Code and reason of a client's close frame, whole and judged; `None` if it says nothing.
 pub(super) fn read_close(frame: &[u8]) -> Result<Option<(u16, String)>, Violation> {
-    let &[_, _, a, b, c, d, ref masked @ ..] = frame else { return Ok(None) };
+    // A short length may have come in a long form.
+    let rest = match frame {
+        [_, second, rest @ ..] => match second & 0x7f {
+            126 => rest.get(2..),
+            127 => rest.get(8..),
+            _ => Some(rest),
+        },
+        _ => None,
+    };
+    let Some(&[a, b, c, d, ref masked @ ..]) = rest else { return Ok(None) };
     let payload: Vec<u8> =
         masked.iter().zip([a, b, c, d].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
     match payload.as_slice() {
@@ -135,11 +144,11 @@ pub(super) fn read_close(frame: &[u8]) -> Result<Option<(u16, String)>, Violatio
         [_] => Err(protocol("Close code is cut off")),
         &[high, low, ref reason @ ..] => {
             let code = u16::from_be_bytes([high, low]);
+            let reason = str::from_utf8(reason).map_err(|_| NOT_UTF8)?;
             // RFC 6455 §7.4 and the registry that it founds; 1010 is a client's alone.
             if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
                 return Err(protocol("Invalid close code"));
             }
-            let reason = str::from_utf8(reason).map_err(|_| NOT_UTF8)?;
             Ok(Some((code, reason.to_owned())))
         }
     }
@@ -262,6 +271,18 @@ pub(super) mod tests {
         write_close(1000, &format!("{}é", "x".repeat(122)), &mut out);
         assert_eq!(out[..2], [0x88, 124]);
         assert_eq!(out.len(), 2 + 124);
+    }
+
+    #[test]
+    fn a_close_is_read_whatever_form_its_length_has() {
+        let payload = [0x03, 0xf6, b'x'];
+        for header in
+            [&[0x88, 0x83][..], &[0x88, 0xfe, 0, 3], &[0x88, 0xff, 0, 0, 0, 0, 0, 0, 0, 3]]
+        {
+            let frame = [header, &[0; 4], &payload].concat();
+            assert_eq!(read_close(&frame), Ok(Some((1014, "x".to_owned()))));
+        }
+        assert_eq!(read_close(&[0x88, 0x80, 1, 2, 3, 4]), Ok(None));
     }
 
     #[test]

@@ -79,6 +79,20 @@ fn authorize_refuses_with_its_status() {
 }
 
 #[test]
+fn a_sender_is_asked_who_it_is_before_its_body_is_read() {
+    let app = App::with(|builder| builder.authorize(identify));
+    let client = app.client();
+    poll_as(&client, "ann").expect_body("o\n");
+    // No byte of the body is ever sent.
+    let announced = |user| {
+        let request = as_user(Request::post(client.target("xhr_send")), user);
+        client.exchange(&request.header("Content-Length", "1000000")).status()
+    };
+    assert_eq!(announced("mallory"), 401);
+    assert_eq!(announced("bob"), 404);
+}
+
+#[test]
 fn authorize_may_take_its_time() {
     expect_refusals(|builder| builder.authorize_async(identify_later));
 }

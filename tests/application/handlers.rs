@@ -1,12 +1,13 @@
 //! The application's handler: when it runs, and what its end means.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use sockjs_tests::client::{Session as Client, Transport as Way, WebSocket};
 
 use super::support::{GO_AWAY, builder, wait};
 use crate::adapter::{
-    Cause, CloseReason, Report, Server, Services, Session, SessionHandle, SockJs,
+    Builder, Cause, CloseReason, Report, Server, Services, Session, SessionHandle, SockJs,
 };
 
 /// A server with this service and its handles, one a session.
@@ -21,8 +22,18 @@ impl Served {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        Self::with(|builder| builder, handler)
+    }
+
+    fn with<F>(
+        change: impl FnOnce(Builder) -> Builder,
+        handler: impl Fn(Session) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (sender, handles) = mpsc::channel();
-        let service = builder("/app").build(move |session: Session| {
+        let service = change(builder("/app")).build(move |session: Session| {
             let _ = sender.send(session.handle());
             handler(session)
         });
@@ -162,6 +173,46 @@ fn a_panic_harms_no_other_session() {
     socket.send_text(r#""y""#);
     socket.expect_text(r#"a["y"]"#);
     served.client().expect(Way::Xhr, &["o"]);
+}
+
+/// Blocks its thread on the first message until the test lets go, then echoes.
+#[test]
+fn one_that_blocks_delays_no_other_session_and_no_heartbeat() {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return; // The runtimes have a single thread then, and it is blocked.
+    }
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Arc::new(Mutex::new(gate));
+    let handler = move |mut session: Session| {
+        let gate = gate.clone();
+        async move {
+            while let Some(message) = session.recv().await {
+                if message == "block" {
+                    let _ = gate.lock().expect("one blocks at a time").recv();
+                }
+                let _ = session.send(message).await;
+            }
+        }
+    };
+    let heartbeat = Duration::from_millis(100);
+    let served = Served::with(|builder| builder.heartbeat_delay(heartbeat), handler);
+    let stuck = served.client();
+    let mut stream = stuck.receive_first(Way::XhrStreaming, "o");
+    stuck.send(&["block"]);
+    for _ in 0..3 {
+        stream.expect("h");
+    }
+    for _ in 0..20 {
+        let other = served.client().open();
+        other.send(&["x"]);
+        other.expect(Way::Xhr, &[r#"a["x"]"#]);
+        let path = served.client().target("websocket");
+        let mut socket = WebSocket::open_session(served.server.address(), path);
+        socket.send_text(r#""y""#);
+        while socket.text() != r#"a["y"]"# {}
+    }
+    drop(release);
+    while stream.frame() != r#"a["block"]"# {}
 }
 
 #[test]

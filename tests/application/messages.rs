@@ -90,6 +90,26 @@ fn a_full_queue_gives_the_message_back() {
 }
 
 #[test]
+fn after_full_one_can_wait_for_room() {
+    let app = App::with(|builder| builder.limits(|limits| limits.outbox_bytes = 1000));
+    let (client, session) = app.open();
+    assert!(now(session.writable()).is_some(), "nobody was told that it is full");
+    session.try_send("x".repeat(2000)).expect("one always fits an empty queue");
+    assert!(now(session.writable()).is_some());
+    session.try_send("late").expect_err("no room is left");
+    assert!(now(session.writable()).is_none());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait(session.writable()));
+        client.poll();
+        waiting.join().expect("no panic");
+    });
+    session.try_send("late").expect("there is room again");
+    session.try_send("x".repeat(1000)).expect_err("no room is left");
+    session.close(CloseReason::GO_AWAY);
+    wait(session.writable());
+}
+
+#[test]
 fn sending_waits_for_room() {
     let app = App::with(|builder| builder.limits(|limits| limits.outbox_bytes = 1000));
     let (client, session) = app.open();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockjs_tests::client::{Frame, Message as Wire, Opcode, Request, Transport};
 
 use super::support::{App, GO_AWAY, LARGE_BYTES, eventually, expect_message, report, wait};
-use crate::adapter::{Cause, CloseReason, Grade, Message, Report};
+use crate::adapter::{Cause, CloseReason, Grade, Message, Report, SlowConsumers};
 
 const SHORT: Duration = Duration::from_millis(200);
 /// For what must not run out before the test has done its part.
@@ -176,6 +176,25 @@ fn a_slow_consumer_is_cut_off() {
     // Nobody can know how much of the large one will still arrive.
     assert_eq!(account(&report), [2, 0, 0, 1, 1]);
     assert_eq!(report.unsent, ["after it"]);
+}
+
+#[test]
+fn a_slow_consumer_may_be_left_alone() {
+    let app = App::with(|builder| {
+        let policy = SlowConsumers::Refuse;
+        builder.slow_consumers(policy).limits(|limits| limits.write_stall = SHORT)
+    });
+    let (mut socket, session) = app.raw_websocket();
+    // More than the sockets hold, then more than the queue.
+    session.try_send("x".repeat(LARGE_BYTES)).expect("one always fits an empty queue");
+    session.try_send("refused").expect_err("no room is left");
+    std::thread::sleep(2 * SHORT);
+    session.try_send("refused").expect_err("no room is left, and the session stands");
+    assert!(!session.is_closed());
+    assert_eq!(socket.text().len(), LARGE_BYTES);
+    wait(session.writable());
+    session.try_send("accepted").expect("there is room again");
+    socket.expect_text("accepted");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sockjs_tests::client::{Request, Transport, WebSocket, messages_in};
 
-use super::support::{App, NEVER, eventually, report, wait};
+use super::support::{App, LARGE_BYTES, NEVER, eventually, report, wait};
 use crate::adapter::{Cause, CloseReason};
 
 const GOING_AWAY: &str = r#"c[1001,"Server going away"]"#;
@@ -78,16 +78,54 @@ fn new_sessions_are_refused_with_503() {
 }
 
 #[test]
-fn it_returns_at_its_deadline_and_counts_what_is_left() {
+fn it_returns_at_its_deadline_and_cuts_off_what_is_left() {
     const DEADLINE: Duration = Duration::from_millis(300);
     let app = App::start();
-    let (_client, session) = app.open();
+    let (client, session) = app.open();
     let (_other, _session) = app.open();
+    wait(session.send("never fetched")).expect("there is room");
     let started = Instant::now();
     let end = begin(&app, DEADLINE);
     assert_eq!(end(), 2, "nobody fetched their close frames");
     assert!(started.elapsed() >= DEADLINE);
-    assert!(!session.is_closed(), "its client may still come");
+    let report = report(&session);
+    assert_eq!((report.cause, &report.reason), (Cause::Shutdown, &CloseReason::SERVER_GOING_AWAY));
+    assert_eq!(report.unsent, ["never fetched"]);
+    client.expect(Transport::Xhr, &[GOING_AWAY]);
+}
+
+#[test]
+fn a_second_call_may_be_less_patient() {
+    let app = App::start();
+    let (_client, session) = app.open();
+    let end = begin(&app, NEVER);
+    let service = app.service.clone();
+    let reason = CloseReason::new(4005, "too late to say");
+    assert_eq!(app.run(async move { service.shutdown(reason, Duration::ZERO).await }), 1);
+    assert_eq!(end(), 0, "the first one has nothing more to wait for");
+    assert_eq!(report(&session).reason, CloseReason::SERVER_GOING_AWAY);
+}
+
+#[test]
+fn no_client_can_keep_it_from_ending() {
+    let app = App::with(|builder| {
+        builder.limits(|limits| {
+            limits.write_stall = NEVER;
+            limits.outbox_bytes = usize::MAX;
+        })
+    });
+    // One reads nothing of what it is to get, one never sends its body's end.
+    let (_client, stuck, stuck_session) = app.stream();
+    wait(stuck_session.send("x".repeat(LARGE_BYTES))).expect("there is room");
+    let (sending, _session) = app.open();
+    let mut unfinished = sending.connect();
+    let request = Request::post(sending.target("xhr_send")).header("Content-Length", "100");
+    unfinished.send(request.to_bytes());
+    let end = begin(&app, Duration::from_millis(300));
+    assert!(end() >= 1);
+    assert_eq!(report(&stuck_session).cause, Cause::Shutdown);
+    assert_eq!(app.service.stats().open(), 0);
+    drop(stuck);
 }
 
 #[test]

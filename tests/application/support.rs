@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use sockjs_tests::client::{self, Connection, PATIENCE, Request, Response, WebSocket};
 
-use crate::adapter::{Builder, Message, OriginPolicy, Report, Server, Services, Session, SockJs};
+use crate::adapter::{
+    Builder, CloseReason, Message, OriginPolicy, Report, Server, Services, Session, SockJs,
+};
 
 /// The service of an [`App`].
 pub(crate) const BASE: &str = "/app";
@@ -191,6 +193,20 @@ impl Wake for Unpark {
 pub(crate) fn expect_message(session: &mut Session, text: &str) {
     let message = wait(session.recv());
     assert_eq!(message.as_ref().and_then(Message::as_text), Some(text), "next message");
+}
+
+/// Closes a session without a receiver, and returns all messages that its client then gets.
+#[track_caller]
+pub(crate) fn all_messages(client: &client::Session, session: &Session) -> Vec<String> {
+    session.close(CloseReason::GO_AWAY);
+    let mut messages = Vec::new();
+    let mut receiver = client.receive(client::Transport::XhrStreaming);
+    loop {
+        match receiver.frame() {
+            frame if frame == GO_AWAY => return messages,
+            frame => messages.extend(client::messages_in(&frame)),
+        }
+    }
 }
 
 /// The session's account, after the check that holds for every one.

@@ -60,6 +60,45 @@ fn another_origin_does_not_disturb_an_attached_receiver() {
     receiver.expect(r#"a["x"]"#);
 }
 
+/// What is compared of an answer: all but the date.
+fn without_date(answer: &Response) -> String {
+    let headers = answer.head().headers().iter();
+    let lines = headers.filter(|(name, _)| !name.eq_ignore_ascii_case("date"));
+    let lines: Vec<_> = lines.map(|(name, value)| format!("{name}: {value}")).collect();
+    format!("{} {lines:?} {:?}", answer.status(), answer.text())
+}
+
+#[test]
+fn the_answer_to_a_stranger_is_that_of_an_unknown_session() {
+    let server = server();
+    let session = server.session("/echo");
+    let request = Transport::XhrStreaming.request(session.path()).header("Origin", OWN);
+    let _attached = Receiver::request(session.connect(), Transport::XhrStreaming, request);
+    let unknown = server.session("/echo");
+    let asked = |session: &Session, name: &str| {
+        let request = Request::post(session.target(name)).header("Origin", OTHER);
+        without_date(&session.exchange(&request.body(r#"["forged"]"#)))
+    };
+    for name in ["xhr_send", "jsonp_send"] {
+        assert_eq!(asked(&session, name), asked(&unknown, name));
+    }
+    // A receive request for an unknown session opens it, so the stranger's is as for a send.
+    assert_eq!(asked(&session, "xhr"), asked(&unknown, "xhr_send"));
+    assert_eq!(asked(&session, "xhr_streaming"), asked(&unknown, "xhr_send"));
+}
+
+#[test]
+fn a_session_over_http_and_one_over_a_websocket_never_meet() {
+    let server = server();
+    let session = opened_from_own(server.session("/echo"));
+    let mut socket = server.websocket(session.target("websocket"));
+    socket.expect_text("o");
+    send(&session, OWN, r#"["for http"]"#).expect_status(204);
+    socket.send_text(r#"["for the socket"]"#);
+    socket.expect_text(r#"a["for the socket"]"#);
+    assert_eq!(session.poll(), r#"a["for http"]"#);
+}
+
 #[test]
 fn a_request_without_origin_contradicts_none() {
     let server = server();

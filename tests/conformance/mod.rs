@@ -58,7 +58,11 @@ mod http_connections;
 mod http_continue;
 mod http_malformed;
 
+// what could come back
+mod injection;
+
 // §9 services, and everything at once
+mod second_signal;
 mod services;
 mod shutdown;
 mod volume;

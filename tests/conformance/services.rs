@@ -50,6 +50,10 @@ fn broadcast_from_http_reaches_websockets() {
     let server = server();
     let message = fresh_id();
     let mut framed = server.websocket_session("/broadcast");
+    // It belongs to the group once its handler has run: its own message tells.
+    let own = fresh_id();
+    framed.send_text(&json_array(&[&own]));
+    while !messages_in(&framed.text()).contains(&own) {}
     let session = server.session("/broadcast").open();
     session.send(&[&message]);
     while !messages_in(&framed.text()).contains(&message) {}

@@ -145,3 +145,14 @@ fn the_session_ends_with_its_connection() {
     assert_eq!(socket.read(), Message::Close(Some((1000, "bye".to_owned()))));
     socket.connection().expect_end();
 }
+
+#[test]
+fn the_clients_close_is_echoed_with_its_code() {
+    let server = server();
+    for code in [1001, 1007, 1010, 3000, 4999] {
+        let mut socket = server.websocket_session("/echo");
+        socket.send(&Frame::close(code, "bye"));
+        assert_eq!(socket.read(), Message::Close(Some((code, "bye".to_owned()))));
+        socket.connection().expect_end();
+    }
+}

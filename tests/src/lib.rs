@@ -1,4 +1,4 @@
-//! Shared pieces of the tests: the blocking client, the server under test, and simulated seeds.
+//! Shared pieces of the tests: the blocking client, the servers under test, and simulated seeds.
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -6,6 +6,8 @@ pub mod options;
 pub mod server;
 pub mod services;
 pub mod simulation;
+pub mod soak;
+pub mod watched;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/your-own-runtime.md")]

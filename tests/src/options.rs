@@ -1,7 +1,12 @@
 //! The command line of the conformance server.
 
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use sockjs_driver::Recording;
 
 /// What the conformance server was asked for.
 #[derive(Clone, Debug)]
@@ -20,8 +25,14 @@ pub struct Options {
     pub body_timeout: Duration,
     /// How long a request's head may take.
     pub head_timeout: Duration,
+    /// How long sessions may take to end after the first SIGTERM.
+    pub drain: Duration,
     /// Where the iframe page finds its client.
     pub client_url: String,
+    /// Where the trace of all services goes, if it is recorded.
+    pub record: Option<PathBuf>,
+    /// Whether text and secrets are left out of it.
+    pub redacted: bool,
 }
 
 impl Default for Options {
@@ -34,7 +45,10 @@ impl Default for Options {
             response_limit: 4096,
             body_timeout: Duration::from_secs(15),
             head_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(1),
             client_url: "/sockjs.min.js".into(),
+            record: None,
+            redacted: false,
         }
     }
 }
@@ -64,11 +78,28 @@ impl Options {
                 "--head-timeout" => {
                     options.head_timeout = duration(&value).ok_or_else(unreadable)?;
                 }
+                "--drain" => options.drain = duration(&value).ok_or_else(unreadable)?,
                 "--client-url" => options.client_url = value,
+                "--record" => (options.record, options.redacted) = (Some(value.into()), false),
+                "--record-redacted" => {
+                    (options.record, options.redacted) = (Some(value.into()), true);
+                }
                 _ => return Err(format!("{name}: no such option")),
             }
         }
         Ok(options)
+    }
+}
+
+impl Options {
+    /// The recording that is asked for.
+    ///
+    /// # Errors
+    /// If its file cannot be made.
+    pub fn recording(&self) -> io::Result<Option<Recording>> {
+        let Some(path) = &self.record else { return Ok(None) };
+        let file = File::create(path)?;
+        Ok(Some(if self.redacted { Recording::redacted(file) } else { Recording::new(file) }))
     }
 }
 

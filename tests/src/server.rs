@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::client::{Connection, Request, Response, Session, WebSocket};
+use crate::client::{Connection, Request, Response, Session, WebSocket, fresh_id_prefix};
 
 /// How long the server may take to end after SIGTERM.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 
-/// A running server; dropping it ends it and fails the test if it panicked or ended badly.
+/// A running server; dropping it ends it and fails the test if it panicked, ended badly, or wrote the
+/// id of a session.
 pub struct Server {
     child: Child,
     address: SocketAddr,
@@ -158,6 +159,7 @@ impl Drop for Server {
         assert!(died.is_none(), "the server died: {died:?}\n{stderr}");
         let code = status.and_then(|status| status.code());
         assert_eq!(code, Some(0), "exit code after SIGTERM, {status:?}\n{stderr}");
+        assert!(!stderr.contains(&fresh_id_prefix()), "the server shows session ids:\n{stderr}");
         assert!(self.may_panic || !stderr.contains("panicked"), "the server panicked:\n{stderr}");
     }
 }

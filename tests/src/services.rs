@@ -1,19 +1,27 @@
 //! The services of the conformance server (PROTOCOL §9), on any runtime.
 
-use std::sync::Arc;
+use std::io;
 use std::time::Duration;
 
 use sockjs_driver::{
-    Broadcast, Builder, CloseReason, OriginPolicy, Runtime, Services, Session, SockJs, Transport,
+    Broadcast, Builder, Channel, CloseReason, Multiplex, OriginPolicy, Runtime, Services, Session,
+    SockJs, Transport,
 };
 
 use crate::options::Options;
 
 /// The services, configured by the options.
-pub fn services<R: Runtime + Default>(options: &Options) -> Services<R> {
-    let open = |prefix: &str| describe::<R>(prefix, options);
+///
+/// # Errors
+/// If they are to be recorded and cannot be.
+pub fn services<R: Runtime + Default>(options: &Options) -> io::Result<Services<R>> {
+    let recording = options.recording()?;
+    let open = |prefix: &str| match &recording {
+        Some(recording) => describe::<R>(prefix, options).record(recording),
+        None => describe::<R>(prefix, options),
+    };
     let limited = |prefix: &str| open(prefix).response_limit(options.response_limit);
-    Services::new([
+    Ok(Services::new([
         limited("/echo").build(echo),
         limited("/a/b/echo").build(echo),
         open("/disabled_websocket_echo").without(Transport::Websocket).build(echo),
@@ -23,13 +31,15 @@ pub fn services<R: Runtime + Default>(options: &Options) -> Services<R> {
         open("/tombstone_echo").tombstones(Duration::from_secs(60)).build(echo),
         open("/base_url_echo").base_url("http://node1.example.com/base_url_echo").build(echo),
         open("/close").build(|session| async move { session.close(CloseReason::GO_AWAY) }),
+        open("/evil_close").build(evil_close),
         open("/send_then_close").build(send_then_close),
         open("/amplify").build(amplify),
         open("/ticker").build(ticker::<R>),
         open("/slow").limits(|limits| limits.inbox_bytes = 4096).build(slow),
         open("/panic").build(panics),
         broadcast(limited("/broadcast")),
-    ])
+        multiplex(open("/multiplex")),
+    ]))
 }
 
 fn describe<R: Runtime + Default>(prefix: &str, options: &Options) -> Builder<R> {
@@ -55,6 +65,13 @@ async fn send_then_close(mut session: Session) {
             let _ = session.send(message).await;
         }
         session.close(CloseReason::new(4001, "done"));
+    }
+}
+
+/// Closes with a reason that is script where it is not escaped.
+async fn evil_close(mut session: Session) {
+    if session.recv().await.is_some() {
+        session.close(CloseReason::new(4000, "</script>\u{2028}\"]"));
     }
 }
 
@@ -87,7 +104,7 @@ async fn panics(mut session: Session) {
 }
 
 fn broadcast<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
-    let everyone = Arc::new(Broadcast::new());
+    let everyone = Broadcast::new();
     builder.build(move |mut session| {
         let everyone = everyone.clone();
         async move {
@@ -96,7 +113,29 @@ fn broadcast<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
                 // A member that lags misses a message here, as it would with other servers.
                 let _ = everyone.send(message);
             }
-            everyone.leave(&session);
         }
     })
+}
+
+/// Two topics that say `ready` and echo, and one that says two things and ends.
+fn multiplex<R: Runtime>(builder: Builder<R>) -> SockJs<R> {
+    let multiplex = Multiplex::new()
+        .topic("echo", echo_on_channel)
+        .topic("a,b%20 ä€😀\u{2028}", echo_on_channel)
+        .topic("greeting", |channel: Channel| async move {
+            for message in ["hello", "a,b,,c"] {
+                let _ = channel.send(message).await;
+            }
+        });
+    builder.build(move |session| multiplex.clone().run(session))
+}
+
+async fn echo_on_channel(mut channel: Channel) {
+    let mut answer = Some("ready".into());
+    while let Some(message) = answer {
+        if channel.send(message).await.is_err() {
+            break;
+        }
+        answer = channel.recv().await;
+    }
 }

@@ -2,9 +2,10 @@
 //!
 //! Left out, because the program is kept short:
 //! - `http_chunked`: it reads no chunked request bodies, but answers 400 and closes;
-//! - `http_continue`: it says no `100 Continue`, so who waits for it waits in vain.
+//! - `http_continue`: it says no `100 Continue`, so who waits for it waits in vain;
+//! - `second_signal`: it does not wait for sessions, so nobody needs one.
 //!
-//! Clients of SockJS send neither.
+//! Clients of SockJS neither chunk their requests nor wait.
 #![forbid(unsafe_code)]
 
 mod adapter {
@@ -34,6 +35,7 @@ mod conformance {
     mod ids;
     mod iframe;
     mod info;
+    mod injection;
     mod jsonp_send;
     mod methods;
     mod origins;

@@ -61,7 +61,7 @@ impl Endpoint {
             },
         };
         let stage = self.attach(slot, transport, grade, now);
-        let receiver = Receiver::new(transport, callback, stage);
+        let receiver = Receiver::new(self.receiver_number(), transport, callback, stage);
         let head = receive_head(transport, answer);
         if transport.is_one_frame() {
             Action::Poll { head, receiver }
@@ -116,7 +116,7 @@ impl Endpoint {
         let (slot, answer) = self.open(None, transport, request, now);
         // Whoever carries a WebSocket writes to its socket.
         let stage = self.attach(slot, transport, Grade::Socket, now);
-        let receiver = Receiver::new(transport, None, stage);
+        let receiver = Receiver::new(self.receiver_number(), transport, None, stage);
         Action::Upgrade { head: handshake.accept(answer), receiver }
     }
 
@@ -140,8 +140,14 @@ impl Endpoint {
                 Stage::Frames(Attachment { session, number })
             }
         };
-        self.settle(slot);
+        self.touch(slot);
         stage
+    }
+
+    fn receiver_number(&mut self) -> u64 {
+        let number = self.receivers;
+        self.receivers += 1;
+        number
     }
 
     /// Why no session can be opened now, if so.
@@ -171,17 +177,18 @@ impl Endpoint {
         let prefix = &self.service.settings().prefix;
         let info = ConnectionInfo::new(request.head, request.client, prefix, transport);
         let is_unconfirmed = transport.is_one_frame();
-        let slot = self.sessions.insert(Holding {
+        let slot = self.sessions.insert(Box::new(Holding {
             session: Session::new(transport, request.binding, info, now),
             id: id.clone(),
             scheduled: None,
             tallied_bytes: 0,
+            has_freed: false,
             is_live: true,
             is_opened: false,
             is_unconfirmed,
             is_ready: false,
             is_starved: false,
-        });
+        }));
         self.live += 1;
         self.unconfirmed += usize::from(is_unconfirmed);
         if let Some(id) = id {

@@ -46,9 +46,12 @@ pub struct Endpoint {
     shard: u16,
     quota: Quota,
     now: Timestamp,
-    sessions: SlotMap<Slot, Holding>,
+    /// Boxed, for the table keeps its room when they have ended.
+    sessions: SlotMap<Slot, Box<Holding>>,
     ids: HashMap<SessionId, Slot, Seed>,
     timers: Timers,
+    /// Sessions that changed since the last look at what follows from it.
+    touched: Vec<Slot>,
     /// Sessions with flags raised.
     ready: VecDeque<Slot>,
     /// Sessions that found the total of all queues full.
@@ -57,6 +60,8 @@ pub struct Endpoint {
     ended: VecDeque<Slot>,
     /// Once the endpoint was told to shut down.
     draining: bool,
+    /// Receivers so far.
+    receivers: u64,
     unconfirmed: usize,
     live: usize,
     stats: Stats,
@@ -74,6 +79,8 @@ struct Holding {
     scheduled: Option<Timestamp>,
     /// What of its queues is counted in the total.
     tallied_bytes: usize,
+    /// The total got smaller by it.
+    has_freed: bool,
     /// It counts as live: not ended.
     is_live: bool,
     /// It counts as opened: the application was told.
@@ -97,10 +104,12 @@ impl Endpoint {
             sessions: SlotMap::with_key(),
             ids: HashMap::with_hasher(seed),
             timers: Timers::default(),
+            touched: Vec::new(),
             ready: VecDeque::new(),
             starved: VecDeque::new(),
             ended: VecDeque::new(),
             draining: false,
+            receivers: 0,
             unconfirmed: 0,
             live: 0,
             stats: Stats::default(),
@@ -112,6 +121,16 @@ impl Endpoint {
     /// The service whose sessions these are.
     pub fn service(&self) -> &Service {
         &self.service
+    }
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn quota(&self) -> Quota {
+        self.quota
     }
 
     /// A WebSocket session's messages, or a send request's. All are taken and `batch` is empty, or
@@ -154,7 +173,7 @@ impl Endpoint {
             Err(Refused::Full) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
-        self.settle(key.slot);
+        self.touch(key.slot);
         taken.map(|_| ())
     }
 
@@ -172,7 +191,7 @@ impl Endpoint {
         let count = batch.len() as u64;
         let taken = holding.session.deliver_last(batch);
         self.count_in(taken, count - taken);
-        self.settle(key.slot);
+        self.touch(key.slot);
     }
 
     fn count_in(&mut self, taken: u64, dropped: u64) {
@@ -230,11 +249,16 @@ impl Endpoint {
     /// Time has passed. May be called at any time; only what is due happens.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let now = self.advance(now);
-        while let Some(entry) = self.timers.pop(now) {
+        // Each is looked at once: one that stays due is left to the next call, so that this one ends
+        // whatever sessions do (invariant 10).
+        for _ in 0..self.timers.len() {
+            let Some(entry) = self.timers.pop(now) else { break };
             let Some(holding) = self.sessions.get_mut(entry.slot) else { continue };
             if holding.scheduled == Some(entry.at) {
                 holding.scheduled = None;
                 holding.session.handle_timeout(self.service.settings(), now);
+                // At once, for it may have another deadline that is due.
+                self.tally(entry.slot);
                 self.settle(entry.slot);
             }
         }
@@ -259,15 +283,20 @@ impl Endpoint {
             Err(SendError::Full(_)) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
-        self.settle(key.slot);
+        self.touch(key.slot);
         sent
+    }
+
+    /// Whether a sender was told that the queue is full, and not yet that there is room again.
+    pub fn is_full(&self, key: SessionKey) -> bool {
+        self.sessions.get(key.slot).is_some_and(|holding| holding.session.has_waiting_sender())
     }
 
     /// Takes the client's next message. After `None`, wait for [`Event::Readable`].
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         let holding = self.sessions.get_mut(key.slot)?;
         let message = holding.session.recv(self.service.settings());
-        self.settle(key.slot);
+        self.touch(key.slot);
         message
     }
 
@@ -298,8 +327,20 @@ impl Endpoint {
         }
     }
 
+    /// Ends what [`shutdown`](Self::shutdown) has left, at once: for when nobody will wait longer. Each
+    /// session is reported, with what was not delivered.
+    pub fn cut_off(&mut self) {
+        for slot in self.sessions.keys().collect::<Vec<_>>() {
+            let key = SessionKey { shard: self.shard, slot };
+            self.with(key, self.now, |session, service, now| {
+                session.cut_off(service.settings(), now);
+            });
+        }
+    }
+
     /// What became ready. Poll until `None` after any other call.
     pub fn poll_event(&mut self) -> Option<Event> {
+        self.settle_touched();
         loop {
             let slot = *self.ready.front()?;
             let key = SessionKey { shard: self.shard, slot };
@@ -359,7 +400,7 @@ impl Endpoint {
                 receiver.transmit_alone(buf)
             }
         };
-        self.settle(key.slot);
+        self.touch(key.slot);
         transmit.map(|transmit| self.counted(transmit))
     }
 
@@ -424,8 +465,37 @@ impl Endpoint {
         let now = self.advance(now);
         if let Some(holding) = self.sessions.get_mut(key.slot) {
             change(&mut holding.session, &self.service, now);
-            self.settle(key.slot);
+            self.touch(key.slot);
         }
+    }
+
+    /// Notes that a session changed. What follows from it is looked at once, however often it changes
+    /// before the events are polled; only what it holds counts at once, for that is a limit.
+    fn touch(&mut self, slot: Slot) {
+        self.tally(slot);
+        if self.touched.last() != Some(&slot) {
+            self.touched.push(slot);
+        }
+    }
+
+    fn tally(&mut self, slot: Slot) {
+        let Some(holding) = self.sessions.get_mut(slot) else { return };
+        let queued = holding.session.queued_bytes();
+        self.stats.queued_bytes += queued;
+        self.stats.queued_bytes -= holding.tallied_bytes;
+        holding.has_freed |= queued < holding.tallied_bytes;
+        holding.tallied_bytes = queued;
+    }
+
+    fn settle_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.drain(..).for_each(|slot| self.settle(slot));
+        self.touched = touched;
+        // A deadline that was over before it was set, and then moved, asks for no further call.
+        let sessions = &self.sessions;
+        self.timers.forget_stale(self.now, |entry| {
+            sessions.get(entry.slot).is_some_and(|holding| holding.scheduled == Some(entry.at))
+        });
     }
 
     /// Follows up on a change of a session: the one place that keeps tables, counts and timers in
@@ -433,11 +503,6 @@ impl Endpoint {
     fn settle(&mut self, slot: Slot) {
         let Some(holding) = self.sessions.get_mut(slot) else { return };
         let session = &holding.session;
-        let queued = session.queued_bytes();
-        self.stats.queued_bytes += queued;
-        self.stats.queued_bytes -= holding.tallied_bytes;
-        let freed = queued < holding.tallied_bytes;
-        holding.tallied_bytes = queued;
         if session.flags != Flags::default() && !holding.is_ready {
             holding.is_ready = true;
             self.ready.push_back(slot);
@@ -446,11 +511,12 @@ impl Endpoint {
             holding.is_opened = true;
             self.stats.session_opened(session.transport);
         }
+        let has_freed = std::mem::take(&mut holding.has_freed);
         if session.is_closed() {
             self.settle_closed(slot);
         }
         self.schedule(slot);
-        if freed && !self.starved.is_empty() {
+        if has_freed && !self.starved.is_empty() {
             self.feed();
         }
     }

@@ -27,6 +27,11 @@ impl Session {
         self.wake_receiver(settings);
     }
 
+    /// The server waits no longer for the session's end.
+    pub(crate) fn cut_off(&mut self, settings: &Settings, now: Timestamp) {
+        self.abort(Cause::Shutdown, CloseReason::SERVER_GOING_AWAY, settings, now);
+    }
+
     /// Ends at once; a receiver that is attached gets the close frame and no more.
     pub(super) fn abort(
         &mut self,

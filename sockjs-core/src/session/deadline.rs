@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::settings::SlowConsumers;
 
 /// The longest a jsonp poll may wait: clients give a poll up after 35 s (PROTOCOL §5 rule 8).
 const JSONP_HEARTBEAT_DELAY: Duration = Duration::from_secs(30);
@@ -54,9 +55,7 @@ impl Session {
                 Due::Expiry => {
                     self.abort(Cause::Expired, CloseReason::INTERRUPTED, settings, now);
                 }
-                Due::Stall => {
-                    self.abort(Cause::SlowConsumer, CloseReason::SLOW_CONSUMER, settings, now);
-                }
+                Due::Stall => self.stalled(settings, now),
                 // Told to try again, and did not: its client has left.
                 Due::Patience if self.waits.batch.take_if(|batch| batch.told).is_some() => {}
                 Due::Patience => {
@@ -66,6 +65,15 @@ impl Session {
                 Due::Forget => {}
             }
         }
+    }
+
+    /// The receiver takes nothing.
+    pub(super) fn stalled(&mut self, settings: &Settings, now: Timestamp) {
+        let reason = match &settings.slow_consumers {
+            SlowConsumers::Close(reason) => reason.clone(),
+            SlowConsumers::Refuse => CloseReason::SLOW_CONSUMER,
+        };
+        self.abort(Cause::SlowConsumer, reason, settings, now);
     }
 
     /// The client has a pong deadline from now on again.
@@ -101,6 +109,10 @@ impl Session {
                 [Some((left + settings.disconnect_delay, Due::Expiry)), patience, None, None]
             }
             Link::Attached(attached) => {
+                // One that closes must come to its end.
+                let is_open = matches!(self.phase, Phase::Opening | Phase::Open);
+                let is_left = is_open && settings.slow_consumers == SlowConsumers::Refuse;
+                let stall = stall.filter(|_| !is_left);
                 // Who is told that the session ends is asked nothing any more.
                 let ping = match self.phase {
                     Phase::Closing { .. } => None,

@@ -97,7 +97,7 @@ struct Attached {
 }
 
 /// The liveness check of a WebSocket: one ping at a time, a heartbeat delay after the one before it,
-/// whatever else is sent meanwhile.
+/// whatever else is sent meanwhile. (On the raw path pings are the heartbeats too.)
 #[derive(Debug)]
 enum Ping {
     /// None is under way, since the last was handed or the receiver came.
@@ -247,9 +247,7 @@ impl Session {
                 let reason = reason.unwrap_or(CloseReason::new(1005, ""));
                 self.abort(Cause::ClientGone, reason, settings, now);
             }
-            Gone::Stalled => {
-                self.abort(Cause::SlowConsumer, CloseReason::SLOW_CONSUMER, settings, now);
-            }
+            Gone::Stalled => self.stalled(settings, now),
             Gone::Violation(reason) => {
                 self.abort(Cause::ProtocolError, reason, settings, now);
             }
@@ -309,6 +307,11 @@ impl Session {
         self.outbox.push(message);
         self.wake_receiver(settings);
         Ok(())
+    }
+
+    /// Whether a sender was told that there is no room, and not yet that there is.
+    pub(crate) fn has_waiting_sender(&self) -> bool {
+        self.waits.sender
     }
 
     /// The application takes a message.

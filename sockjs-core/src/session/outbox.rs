@@ -78,10 +78,9 @@ impl Outbox {
         self.queue.len() > self.in_flight_messages
     }
 
-    /// What may be handed besides what is in flight: one chunk always may if nothing is.
-    pub(crate) fn window(&self, window_bytes: usize) -> Option<usize> {
-        let left = window_bytes.saturating_sub(self.in_flight_bytes);
-        (left > 0 || self.in_flight.is_empty()).then_some(left)
+    /// Whether the window lets another chunk be handed: one always is if none is in flight.
+    pub(crate) fn has_window(&self, window_bytes: usize) -> bool {
+        self.in_flight.is_empty() || self.in_flight_bytes < window_bytes
     }
 
     /// Whether chunks were handed and neither written nor lost.

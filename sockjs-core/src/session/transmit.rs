@@ -37,8 +37,7 @@ impl Session {
             }
             Next::Messages if transport == Transport::RawWebsocket => (1, self.write_raw(buf)),
             Next::Messages => {
-                let messages = self.outbox.waiting();
-                let limit = self.outbox.window(settings.limits.window_bytes).unwrap_or_default();
+                let (messages, limit) = (self.outbox.waiting(), settings.limits.window_bytes);
                 let mut count = 0;
                 receiver.wrap(buf, |out| count = frame::write_messages(messages, limit, out));
                 (count, FrameKind::Text)
@@ -66,7 +65,7 @@ impl Session {
 
     fn next(&self, settings: &Settings) -> Next {
         let Link::Attached(attached) = &self.link else { return Next::Nothing };
-        if self.outbox.window(settings.limits.window_bytes).is_none() {
+        if !self.outbox.has_window(settings.limits.window_bytes) {
             return Next::Nothing;
         }
         let is_waiting = self.outbox.is_waiting();

@@ -64,6 +64,8 @@ struct Session {
     /// The client showed that it got so many.
     asked_for_more: u64,
     chunks: VecDeque<InFlight>,
+    /// Messages handed before the chunk that was lost, if a loss ended the session.
+    handed_before_loss: Option<u64>,
     /// Messages of the client that the application has not taken.
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
@@ -78,7 +80,8 @@ struct Session {
 struct InFlight {
     seq: u64,
     receiver: Arc<str>,
-    /// Count of messages handed with it and before it.
+    /// Count of messages handed before it, and with it too.
+    before: u64,
     handed: u64,
     written: bool,
 }
@@ -228,6 +231,7 @@ impl Checker {
         key: SessionKey,
         message: &Message,
         sent: &Result<(), SendError>,
+        queued_bytes: usize,
     ) -> Verdict {
         let limit = self.settings.limits.outbox_bytes;
         let session = self.sessions.entry(key).or_default();
@@ -239,7 +243,7 @@ impl Checker {
                 session.outbox_bytes += cost(message);
                 let (bytes, count) = (session.outbox_bytes, session.outbox.len());
                 ensure!(bytes <= limit || count == 1, 7, "{bytes} bytes wait for a receiver");
-                self.hold(cost(message))
+                self.hold(cost(message), queued_bytes)
             }
             Err(error) => {
                 let back = error.clone().into_message();
@@ -258,6 +262,7 @@ impl Checker {
         key: SessionKey,
         batch: Vec<Message>,
         dropped: u64,
+        queued_bytes: usize,
     ) -> Verdict {
         if dropped > 0 {
             let count = batch.len() as u64;
@@ -271,17 +276,21 @@ impl Checker {
         ensure!(fits || batch.is_empty(), 7, "{bytes} bytes more wait for the application");
         session.inbox.extend(batch);
         session.inbox_bytes += bytes;
-        self.hold(bytes)
+        self.hold(bytes, queued_bytes)
     }
 
-    /// Messages were taken into some queue.
-    fn hold(&mut self, bytes: usize) -> Verdict {
-        if self.total_bytes == 0 {
+    /// Messages were taken into some queue, and so much is queued now by the endpoint's own count:
+    /// ours has what is left of sessions whose end was not told yet, until the next [`check`].
+    ///
+    /// [`check`]: Self::check
+    fn hold(&mut self, bytes: usize, queued_bytes: usize) -> Verdict {
+        if queued_bytes == bytes {
             self.allowed_bytes = self.allowed_bytes.max(bytes);
         }
         self.total_bytes += bytes;
-        let (total, allowed) = (self.total_bytes, self.allowed_bytes);
-        ensure!(bytes == 0 || total <= allowed, 7, "{total} bytes are held, over {allowed}");
+        let allowed = self.allowed_bytes;
+        let fits = bytes == 0 || queued_bytes <= allowed;
+        ensure!(fits, 7, "{queued_bytes} bytes are held, over {allowed}");
         Ok(())
     }
 
@@ -316,6 +325,7 @@ impl Checker {
         };
         let session = self.session(key);
         session.active = now;
+        let before = session.handed;
         let in_order = match &frame {
             Frame::Open => !session.open_frame && !session.close_frame,
             Frame::Messages(_) if transport == Transport::RawWebsocket => !session.close_frame,
@@ -352,6 +362,7 @@ impl Checker {
             session.chunks.push_back(InFlight {
                 seq: chunk.seq,
                 receiver: name.into(),
+                before,
                 handed: session.handed,
                 written: false,
             });
@@ -382,6 +393,20 @@ impl Checker {
             session.written = handed;
         }
         session.confirm();
+    }
+
+    /// The chunk was lost, with all that the same receiver was handed after it.
+    pub(super) fn lost(&mut self, chunk: ChunkId) {
+        let session = self.session(chunk.session);
+        let Some(at) = session.chunks.iter().position(|known| known.seq == chunk.seq) else {
+            return;
+        };
+        let (lost, later) = (&session.chunks[at], session.chunks.range(at..));
+        // What another receiver was handed later may have arrived.
+        let is_last = !lost.written && later.into_iter().all(|it| it.receiver == lost.receiver);
+        if is_last {
+            session.handed_before_loss = Some(lost.before);
+        }
     }
 
     pub(super) fn ponged(&mut self, key: SessionKey) {

@@ -6,6 +6,7 @@
 //! - [`Op`] and [`run`]: lists of operations, for property tests, fuzzers and saved failures.
 //! - [`Simulation`]: model browsers, a model application and a network with faults, all made from
 //!   one seed. Days of sessions pass in a second.
+//! - [`fuzz`]: what fuzzers run, with these and with other programs as judges.
 //! - [`Checker`]: after every operation of any of these, all [`INVARIANTS`] are checked that can be
 //!   seen from outside. A broken one panics and shows the transcript.
 //!
@@ -29,6 +30,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod checker;
+pub mod fuzz;
 mod op;
 mod output;
 mod random;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::sim::{millis, secs};
 use super::violation::Violation;
 use super::{Sim, request};
+use crate::trace;
 use crate::{CloseReason, Gone, Message, Transport};
 
 /// What may happen to an endpoint. Numbers of clients and sessions wrap around what there is; where
@@ -208,7 +209,10 @@ impl Sim {
 /// # Panics
 /// If an invariant is broken, with the transcript so far.
 pub fn run(world: World, ops: &[Op]) -> Vec<String> {
-    let mut sim = Sim::tight(world);
+    run_in(&mut Sim::tight(world), ops)
+}
+
+fn run_in(sim: &mut Sim, ops: &[Op]) -> Vec<String> {
     for (number, op) in ops.iter().enumerate() {
         sim.remark(|| format!("{op:?}"));
         sim.apply(number, op);
@@ -217,7 +221,8 @@ pub fn run(world: World, ops: &[Op]) -> Vec<String> {
     sim.take_transcript()
 }
 
-/// Does all operations twice: the same must come out (invariant 9).
+/// Does all operations twice, and a third time from a trace of the second: the same must come out
+/// (invariant 9).
 ///
 /// # Errors
 /// The first difference.
@@ -225,11 +230,16 @@ pub fn run(world: World, ops: &[Op]) -> Vec<String> {
 /// # Panics
 /// If another invariant is broken.
 pub fn run_twice(world: World, ops: &[Op]) -> Result<Vec<String>, Violation> {
-    let (first, second) = (run(world, ops), run(world, ops));
+    let mut recorded = Sim::tight(world);
+    recorded.record(None);
+    let (first, second) = (run(world, ops), run_in(&mut recorded, ops));
     let differs = first.iter().zip(&second).find(|(first, second)| first != second);
     match differs {
         Some((first, second)) => Err(Violation::new(9, format!("first: {first}\nthen: {second}"))),
         None if first.len() != second.len() => Err(Violation::new(9, "one is longer")),
-        None => Ok(first),
+        None => match trace::replay(&recorded.take_trace()) {
+            Ok(_) => Ok(first),
+            Err(error) => Err(Violation::new(9, error.to_string())),
+        },
     }
 }

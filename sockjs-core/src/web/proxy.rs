@@ -22,9 +22,29 @@ impl TrustedProxies {
 
     /// The address of the client: the last one in the chain of forwarders that is no proxy of
     /// ours. The peer's own, if that is not trusted or says nothing that can be read.
+    ///
+    /// Of `Forwarded` (RFC 7239) and `X-Forwarded-For` proxies mostly write one, and pass on what
+    /// clients write into the other. So where a request has both they must agree.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let told = |name: HeaderName, read: fn(&str) -> Option<IpAddr>| {
+            let is_there = headers.contains_key(&name);
+            is_there.then(|| self.last_stranger(peer, hops(headers, name, read)))
+        };
+        let standard = told(FORWARDED, |element| parse_node(forwarded_for(element)?));
+        match (standard, told(X_FORWARDED_FOR, parse_node)) {
+            (Some(client), None) | (None, Some(client)) => client,
+            (Some(client), Some(other)) if client == other => client,
+            _ => peer,
+        }
+    }
+
+    fn last_stranger(&self, peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut client = peer;
-        for hop in hops(headers).take(MAX_HOPS) {
+        for hop in hops.take(MAX_HOPS) {
             if !self.trusts(client) {
                 break;
             }
@@ -36,22 +56,21 @@ impl TrustedProxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// The forwarders' words on whom they forward for, nearest hop first: `Forwarded` (RFC 7239) where
-/// there is one, else `X-Forwarded-For`.
-fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
-    let standard = headers.contains_key(FORWARDED);
-    let name = if standard { FORWARDED } else { X_FORWARDED_FOR };
+/// The forwarders' words on whom they forward for, nearest hop first.
+fn hops(
+    headers: &HeaderMap,
+    name: HeaderName,
+    read: fn(&str) -> Option<IpAddr>,
+) -> impl Iterator<Item = Option<IpAddr>> {
     let lines: Vec<_> = headers.get_all(name).iter().collect();
     lines.into_iter().rev().flat_map(move |line| {
-        line.as_bytes().rsplit(|b| *b == b',').map(move |element| {
-            let text = std::str::from_utf8(element).ok()?;
-            parse_node(if standard { forwarded_for(text)? } else { text })
-        })
+        line.as_bytes()
+            .rsplit(|b| *b == b',')
+            .map(move |element| read(std::str::from_utf8(element).ok()?))
     })
 }
 
@@ -65,7 +84,11 @@ fn forwarded_for(element: &str) -> Option<&str> {
 
 /// An address, with or without a port, quotes and brackets.
 fn parse_node(node: &str) -> Option<IpAddr> {
-    let node = node.trim().trim_matches('"');
+    let node = node.trim();
+    let node = match node.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => node,
+    };
     let bare = node.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(node);
     let address = bare.parse().or_else(|_| node.parse().map(|node: SocketAddr| node.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
@@ -101,6 +124,43 @@ mod tests {
         assert_eq!(client("10.0.0.1", &chain), "1.2.3.4");
         let lines = [(X_FORWARDED_FOR, "6.6.6.6"), (X_FORWARDED_FOR, "1.2.3.4")];
         assert_eq!(client("10.0.0.1", &lines), "1.2.3.4");
+    }
+
+    #[test]
+    fn of_two_headers_that_contradict_each_other_neither_is_believed() {
+        let both = |forwarded: &'static str| {
+            client("10.0.0.1", &[(X_FORWARDED_FOR, "1.2.3.4"), (FORWARDED, forwarded)])
+        };
+        assert_eq!(both("for=1.2.3.4"), "1.2.3.4");
+        assert_eq!(both("for=6.6.6.6"), "10.0.0.1");
+        assert_eq!(both("for=6.6.6.6, for=1.2.3.4"), "1.2.3.4");
+        assert_eq!(both("proto=https"), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_address_is_the_same_in_whatever_form_it_comes() {
+        assert_eq!(client("::ffff:9.9.9.9", &[]), "9.9.9.9");
+        assert_eq!(client("10.0.0.1", &[(X_FORWARDED_FOR, "::ffff:1.2.3.4")]), "1.2.3.4");
+    }
+
+    #[test]
+    fn a_chain_is_followed_for_so_many_hops() {
+        let chain = |ours: usize| format!("1.2.3.4{}", ", 10.0.0.9".repeat(ours));
+        let asked = |ours| client("10.0.0.1", &[(X_FORWARDED_FOR, &chain(ours))]);
+        assert_eq!(asked(MAX_HOPS - 1), "1.2.3.4");
+        assert_eq!(asked(MAX_HOPS), "10.0.0.9");
+    }
+
+    #[test]
+    fn what_is_no_address_ends_the_chain() {
+        for node in ["unknown", "_secret", "1.2.3.4.5", "\"[::1\"", "", "1.2.3.4 6.6.6.6", "\u{e9}"]
+        {
+            assert_eq!(client("10.0.0.1", &[(X_FORWARDED_FOR, node)]), "10.0.0.1", "{node}");
+            let forwarded = format!("for={node}");
+            assert_eq!(client("10.0.0.1", &[(FORWARDED, &forwarded)]), "10.0.0.1", "{node}");
+        }
+        let quoted = [(FORWARDED, "for=\"1.2.3.4, for=6.6.6.6\"")];
+        assert_eq!(client("10.0.0.1", &quoted), "10.0.0.1", "half of a quoted string is none");
     }
 
     #[test]

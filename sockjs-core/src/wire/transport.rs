@@ -5,7 +5,6 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::callback::Callback;
-use super::quote;
 
 /// A way for frames to reach a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,19 +116,20 @@ impl Transport {
             }
             Self::EventSource => {
                 out.put_slice(b"data: ");
-                write_rewritten(out, write_frame, write_percent_escaped);
+                // Its client runs `decodeURI` over each message: `%41` must arrive as it is.
+                write_escaped(out, write_frame, [b'%'; 3], |_| b"%25");
                 out.put_slice(b"\r\n\r\n");
             }
             Self::HtmlFile => {
                 out.put_slice(b"<script>\np(\"");
-                write_rewritten(out, write_frame, |frame, out| quote::escape(frame, true, out));
+                write_escaped(out, write_frame, *b"\"\\<", escape);
                 out.put_slice(b"\");\n</script>\r\n");
             }
             Self::Jsonp => {
                 out.put_slice(b"/**/");
                 out.put_slice(callback.map_or(&b""[..], Callback::as_bytes));
                 out.put_slice(b"(\"");
-                write_rewritten(out, write_frame, |frame, out| quote::escape(frame, false, out));
+                write_escaped(out, write_frame, *b"\"\\\\", escape);
                 out.put_slice(b"\");\r\n");
             }
         }
@@ -142,25 +142,45 @@ impl std::fmt::Display for Transport {
     }
 }
 
-/// Writes a frame to the end of `out` and puts its rewritten form in its place.
-fn write_rewritten(
+/// Appends a frame and then escapes these bytes in it, in their place: from its end to its start,
+/// so that nothing is overwritten that is still to be moved.
+fn write_escaped(
     out: &mut BytesMut,
     write_frame: impl FnOnce(&mut BytesMut),
-    rewrite: impl FnOnce(&str, &mut BytesMut),
+    [a, b, c]: [u8; 3],
+    escape: impl Fn(u8) -> &'static [u8],
 ) {
-    let mut frame = BytesMut::new();
-    write_frame(&mut frame);
-    // Frames are built from text, so this never falls back.
-    rewrite(std::str::from_utf8(&frame).unwrap_or_default(), out);
+    let start = out.len();
+    write_frame(out);
+    let frame = out.get(start..).unwrap_or_default();
+    let special = memchr::memchr3_iter(a, b, c, frame).filter_map(|at| frame.get(at));
+    let added: usize = special.map(|byte| escape(*byte).len() - 1).sum();
+    let mut read = out.len();
+    out.put_bytes(0, added);
+    let mut written = out.len();
+    while written > read
+        && let Some(frame) = out.get(start..read)
+        && let Some(at) = memchr::memrchr3(a, b, c, frame).map(|at| start + at)
+        && let Some(byte) = out.get(at).copied()
+    {
+        let run = read - (at + 1);
+        out.copy_within(at + 1..read, written - run);
+        let escaped = escape(byte);
+        written -= run + escaped.len();
+        if let Some(place) = out.get_mut(written..written + escaped.len()) {
+            place.copy_from_slice(escaped);
+        }
+        read = at;
+    }
 }
 
-/// The client of eventsource runs `decodeURI` over each message: `%41` must arrive as it is.
-fn write_percent_escaped(frame: &str, out: &mut BytesMut) {
-    let mut parts = frame.split('%');
-    out.put_slice(parts.next().unwrap_or_default().as_bytes());
-    for part in parts {
-        out.put_slice(b"%25");
-        out.put_slice(part.as_bytes());
+/// How a byte of a frame stands in a JavaScript string. A frame is JSON, as we write it: nothing
+/// else in it is left to be escaped.
+fn escape(byte: u8) -> &'static [u8] {
+    match byte {
+        b'"' => b"\\\"",
+        b'<' => b"\\u003c",
+        _ => b"\\\\",
     }
 }
 
@@ -252,7 +272,11 @@ impl FromIterator<Transport> for TransportSet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::message::Message;
+    use crate::wire::{frame, quote};
 
     fn wrapped(transport: Transport, frame: &str) -> String {
         let callback = Callback::parse(Some("c=cb"), transport).unwrap();
@@ -273,6 +297,27 @@ mod tests {
             "<script>\np(\"a[\\\"\\u003c\\\\u2028%41\\\"]\");\n</script>\r\n"
         );
         assert_eq!(wrapped(Transport::Jsonp, frame), "/**/cb(\"a[\\\"<\\\\u2028%41\\\"]\");\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_escaped_as_strings_are(texts in prop::collection::vec("(?s)[a-c\"\\\\<%é\u{2028}]{0,8}", 0..5)) {
+            let messages: Vec<_> = texts.into_iter().map(Message::text).collect();
+            let mut frame = BytesMut::new();
+            frame::write_messages(&messages, usize::MAX, &mut frame);
+            let frame = std::str::from_utf8(&frame).unwrap();
+            for (transport, html, before) in
+                [(Transport::HtmlFile, true, "<script>\np(\""), (Transport::Jsonp, false, "/**/cb(\"")]
+            {
+                let mut string = BytesMut::new();
+                quote::escape(frame, html, &mut string);
+                let string = std::str::from_utf8(&string).unwrap();
+                let wrapped = wrapped(transport, frame);
+                prop_assert!(wrapped.starts_with(&format!("{before}{string}\");")), "{wrapped}");
+            }
+            let percent = frame.replace('%', "%25");
+            prop_assert_eq!(wrapped(Transport::EventSource, frame), format!("data: {percent}\r\n\r\n"));
+        }
     }
 
     #[test]

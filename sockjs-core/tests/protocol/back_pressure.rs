@@ -153,6 +153,28 @@ fn a_client_that_gave_up_waiting_leaves_its_session_alone() {
 }
 
 #[test]
+fn a_request_after_one_that_gave_up_has_all_of_its_patience() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 300);
+    sim.receive("open", "/000/s/xhr");
+    sim.receive("a", "/000/s/xhr");
+    let part = "x".repeat(36);
+    sim.post("p", "/000/s/xhr_send", &format!("[\"{part}\",\"{part}\",\"{part}\"]"));
+    let body = format!("[\"{}\"]", "y".repeat(200));
+    assert!(sim.post("q", "/000/s/xhr_send", &body).is_none());
+    sim.give_up("q");
+    sim.advance(secs(6));
+    sim.recv(1);
+    sim.recv(1); // Whoever waits is told to try again.
+    assert!(sim.post("r", "/000/s/xhr_send", &body).is_none(), "it does not fit yet");
+    sim.skip();
+    sim.advance(millis(9_999));
+    sim.expect(&[]);
+    sim.advance(millis(1));
+    let lines = sim.take_transcript();
+    assert!(lines.iter().any(|line| line == "+16.000s r: 503"), "{lines:#?}");
+}
+
+#[test]
 fn an_empty_payload_waits_for_nothing() {
     let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
     sim.receive("open", "/000/s/xhr");

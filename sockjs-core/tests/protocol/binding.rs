@@ -1,9 +1,12 @@
 //! DESIGN §6: later requests are the opener's.
 
-use crate::common::Sim;
 use crate::common::request::{head, post};
+use crate::common::{START, Sim, settings};
+use bytes::BytesMut;
 use http::request::Builder;
-use sockjs_core::{Action, BindingSetting, Grade, Peer, Principal, Route};
+use sockjs_core::Service;
+use sockjs_core::{Action, BindingSetting, Endpoint, Grade, Peer, Principal, Quota, Route, Seed};
+use std::net::SocketAddr;
 
 fn ann() -> Option<Principal> {
     Some(Principal::new("ann"))
@@ -69,6 +72,34 @@ fn an_attached_receiver_is_undisturbed_by_strangers() {
     sim.expect(&["+0.000s c: 404"]);
     sim.send(1, "for ann").unwrap();
     sim.expect(&["+0.000s b: a[\\\"for ann\\\"]\\n end"]);
+}
+
+#[test]
+fn a_network_is_that_of_ipv4_in_either_form() {
+    let mut settings = settings();
+    settings.binding.address_prefix = Some((24, 64));
+    let service = Service::new(settings).unwrap();
+    let quota = Quota::whole(&service.settings().limits);
+    let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
+    let mut status = |address: &str, port: u16| {
+        let address = SocketAddr::new(address.parse().unwrap(), port);
+        let peer = Peer::new(Some(address), Grade::Socket);
+        let Route::Receive(permit) = service.route(head(post("/0/s/xhr")), &peer, 0, START) else {
+            panic!("a receive request")
+        };
+        match endpoint.handle_receive(*permit, None, START) {
+            Action::Respond(response) => response.status().as_u16(),
+            Action::Poll { head, mut receiver } => {
+                // Whoever comes next shall not find it attached.
+                let _ = endpoint.poll_transmit(&mut receiver, &mut BytesMut::new());
+                head.status().as_u16()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(status("::ffff:192.0.2.1", 1), 200);
+    assert_eq!(status("::ffff:198.51.100.1", 1), 404, "another network in the same /64");
+    assert_eq!(status("192.0.2.99", 2), 200, "the same network, whatever form and port");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use sockjs_core::{
     Action, Cause, ClientFrame, CloseReason, Endpoint, Event, FrameKind, Gone, Message, Quota,
-    Receiver, Seed, Service, SessionKey, Settings,
+    Receiver, Seed, Service, SessionKey, Settings, SlowConsumers,
 };
 
 use crate::common::request::{head, peer, websocket};
@@ -14,6 +14,8 @@ struct Open {
     endpoint: Endpoint,
     receiver: Receiver,
     key: SessionKey,
+    /// What the endpoint has said so far.
+    events: Vec<Event>,
 }
 
 fn open(path: &str, change: impl FnOnce(&mut Settings)) -> Open {
@@ -27,7 +29,7 @@ fn open(path: &str, change: impl FnOnce(&mut Settings)) -> Open {
         panic!("an upgrade")
     };
     let key = receiver.session().unwrap();
-    let mut open = Open { endpoint, receiver, key };
+    let mut open = Open { endpoint, receiver, key, events: Vec::new() };
     open.transmit();
     open
 }
@@ -35,6 +37,16 @@ fn open(path: &str, change: impl FnOnce(&mut Settings)) -> Open {
 impl Open {
     fn handle(&mut self, frame: ClientFrame<'_>) {
         self.endpoint.handle_frame(&mut self.receiver, frame, START);
+        self.drain();
+    }
+
+    /// Lets the time come that is `at` seconds after the start.
+    fn advance(&mut self, at: u64) {
+        let now = START + secs(at);
+        while self.endpoint.poll_timeout().is_some_and(|due| due <= now) {
+            self.endpoint.handle_timeout(now);
+            self.drain();
+        }
     }
 
     /// Writes all frames that are ready, and gives their kinds.
@@ -46,26 +58,29 @@ impl Open {
             }
             kinds.push(transmit.frame);
         }
+        self.drain();
         kinds
     }
 
     fn recv_all(&mut self) -> Vec<Message> {
-        std::iter::from_fn(|| self.endpoint.recv(self.key)).collect()
+        let all = std::iter::from_fn(|| self.endpoint.recv(self.key)).collect();
+        self.drain();
+        all
     }
 
-    fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.endpoint.poll_event()).collect()
+    fn drain(&mut self) {
+        self.events.extend(std::iter::from_fn(|| self.endpoint.poll_event()));
     }
 
-    /// The cause in the report, and how many messages the application had not taken.
+    /// The cause in the report, the code, and how many messages the application had not taken.
     #[track_caller]
-    fn end(&mut self) -> (Cause, u16, usize) {
-        match self.events().pop() {
-            Some(Event::Closed(_, report)) => {
-                (report.cause, report.reason.code(), report.unread.len())
-            }
-            other => panic!("{other:?}"),
-        }
+    fn end(&self) -> (Cause, u16, usize) {
+        let report = self.events.iter().find_map(|event| match event {
+            Event::Closed(_, report) => Some(report),
+            _ => None,
+        });
+        let report = report.expect("the session has ended");
+        (report.cause, report.reason.code(), report.unread.len())
     }
 }
 
@@ -131,12 +146,12 @@ fn who_is_heard_of_after_a_ping_keeps_the_session() {
         [(Some(ClientFrame::Pong), false), (Some(ClientFrame::Text("")), false), (None, true)];
     for (frame, ends) in said {
         let mut open = open("/000/s/websocket", |_| ());
-        open.endpoint.handle_timeout(START + secs(25));
+        open.advance(25);
         assert_eq!(open.transmit().last(), Some(&FrameKind::Ping));
         if let Some(frame) = frame {
             open.endpoint.handle_frame(&mut open.receiver, frame, START + secs(34));
         }
-        open.endpoint.handle_timeout(START + secs(36));
+        open.advance(36);
         let close = FrameKind::Close(CloseReason::NO_HEARTBEAT);
         assert_eq!(open.transmit().contains(&close), ends);
     }
@@ -151,9 +166,8 @@ fn what_finds_no_room_is_held_until_there_is() {
     assert!(open.receiver.is_holding());
     open.transmit();
     assert!(open.receiver.is_holding(), "there is still no room");
-    open.events();
     assert_eq!(open.recv_all(), ["1"]);
-    assert!(open.events().iter().any(|event| matches!(event, Event::Resume(_))));
+    assert!(open.events.iter().any(|event| matches!(event, Event::Resume(_))));
     open.transmit();
     assert!(!open.receiver.is_holding());
     assert_eq!(open.recv_all(), ["2", "3"]);
@@ -198,13 +212,16 @@ fn what_is_held_for_a_session_that_has_ended_is_dropped() {
 
 #[test]
 fn what_is_held_does_not_outlive_its_session() {
-    let mut open = open("/000/s/websocket", |settings| settings.limits.inbox_bytes = 65);
+    let mut open = open("/000/s/websocket", |settings| {
+        settings.limits.inbox_bytes = 65;
+        settings.slow_consumers = SlowConsumers::Close(CloseReason::SLOW_CONSUMER);
+    });
     open.handle(ClientFrame::Text("\"1\""));
     open.handle(ClientFrame::Text("\"2\""));
     open.endpoint.send(open.key, Message::text("never written")).unwrap();
     let handed = open.endpoint.poll_transmit(&mut open.receiver, &mut BytesMut::new());
     assert!(handed.is_some() && open.receiver.is_holding());
-    open.endpoint.handle_timeout(START + secs(10));
+    open.advance(10);
     assert_eq!(open.end(), (Cause::SlowConsumer, 4500, 1));
     assert_eq!(open.transmit().len(), 2, "the close frame and the close");
     assert!(open.receiver.is_finished() && !open.receiver.is_holding());

@@ -121,6 +121,30 @@ fn a_websocket_that_is_never_idle_is_pinged_all_the_same() {
     }
 }
 
+/// While the application lags its client's pong is not read, and nothing is to be sent; proxies
+/// must hear something all the same.
+#[test]
+fn a_raw_websocket_whose_application_lags_is_pinged_again() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 100);
+    sim.receive("w", "/websocket");
+    sim.message("w", "x".repeat(50));
+    sim.message("w", "waits");
+    sim.skip();
+    sim.advance(secs(60));
+    sim.expect(&["+25.000s w: ping", "+50.000s w: ping"]);
+    assert_eq!(sim.recv_text(1).map(|text| text.len()), Some(50));
+    sim.pong("w");
+    sim.skip();
+    sim.advance(secs(15));
+    sim.expect(&["+75.000s w: ping"]);
+    sim.advance(secs(10));
+    let end = "#1: closed Heartbeat 3000 No response from heartbeat, unread 1";
+    sim.expect(&[
+        "+85.000s w: close 3000 No response from heartbeat end",
+        &format!("+85.000s {end}"),
+    ]);
+}
+
 #[test]
 fn no_pong_within_10_seconds_closes() {
     let mut sim = Sim::new(|_| ());

@@ -3,7 +3,7 @@
 use crate::common::request::{head, peer, post, websocket};
 use crate::common::{START, Sim, secs, settings};
 use bytes::BytesMut;
-use sockjs_core::{Action, CloseReason, Endpoint, Event, FrameKind, Quota, Seed, Service};
+use sockjs_core::{Action, Cause, CloseReason, Endpoint, Event, FrameKind, Quota, Seed, Service};
 
 const GOING: &str = "c[1001,\\\"Server going away\\\"]";
 
@@ -55,6 +55,34 @@ fn one_that_nobody_asks_for_ends_with_the_disconnect_delay() {
     sim.advance(secs(5));
     sim.expect(&["+7.000s #1: closed Shutdown 1001 Server going away, unsent 1"]);
     assert!(sim.endpoint.is_empty());
+}
+
+#[test]
+fn who_is_left_can_be_cut_off_and_is_reported_once() {
+    let mut sim = Sim::new(|_| ());
+    sim.receive("detached", "/000/a/xhr");
+    sim.writes = false;
+    sim.receive("stuck", "/000/b/xhr_streaming");
+    sim.written("stuck");
+    sim.send(1, "never fetched").unwrap();
+    sim.send(2, "never written").unwrap();
+    sim.shutdown();
+    assert_eq!(sim.endpoint.live(), 2);
+    sim.skip();
+    sim.endpoint.cut_off();
+    sim.timeout();
+    assert_eq!(sim.endpoint.live(), 0);
+    let report = sim.model.report(1).unwrap();
+    assert_eq!((report.cause, report.reason.code()), (Cause::Shutdown, 1001));
+    assert_eq!(report.unsent, ["never fetched"]);
+    let report = sim.model.report(2).unwrap();
+    assert_eq!((report.cause, report.accepted, report.uncertain()), (Cause::Shutdown, 1, 1));
+    // Whoever comes late is told why, and nothing is reported again.
+    sim.endpoint.cut_off();
+    sim.skip();
+    sim.writes = true;
+    sim.receive("late", "/000/a/xhr");
+    sim.expect(&["+0.000s late: c[1001,\\\"Server going away\\\"]\\n end"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -22,6 +22,7 @@ use super::{
     progress::{Answering, Progress},
     shared::ConnectionHandle,
 };
+use crate::sync::Mutex;
 
 /// A service that is asked only about sound requests, and told where they come from.
 pub(super) struct Gate<I, S, C: Chunk> {

@@ -11,7 +11,7 @@ use std::{
     cell::Cell,
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -25,6 +25,7 @@ use super::{
     scan::Scanner,
     shared::Shared,
 };
+use crate::sync::Mutex;
 
 /// How far a client may pipeline behind an attached receiver (DESIGN.md §4). Behind more, it is
 /// not seen leaving, until a write fails.

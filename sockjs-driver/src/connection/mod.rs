@@ -25,13 +25,10 @@ mod scan;
 mod serve;
 mod shared;
 mod stream;
-#[cfg(test)]
+#[cfg(all(test, not(sockjs_shuttle)))]
 mod tests;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::PoisonError, time::Duration};
 
 pub(crate) use self::{
     clock::{Clock, Patience},
@@ -40,6 +37,7 @@ pub(crate) use self::{
     shared::{ConnectionHandle, Parked},
     stream::Stream,
 };
+use crate::sync::{Mutex, MutexGuard};
 
 /// The limits of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +56,9 @@ pub struct ConnectionConfig {
     pub read_timeout: Duration,
     /// How long a connection may be idle between two requests.
     pub idle_timeout: Duration,
-    /// How long a write or flush may go without moving a byte.
+    /// How long a write or flush may go without moving a byte. Under [`Serve`](crate::Serve) on Linux
+    /// and Android also how long the peer's system may leave what was sent unacknowledged, which finds
+    /// peers that vanished: the socket takes writes for them.
     pub write_stall: Duration,
 }
 

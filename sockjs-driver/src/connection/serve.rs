@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -30,6 +30,7 @@ use super::{
     shared::{ConnectionHandle, Shared},
     stream::Stream,
 };
+use crate::sync::Mutex;
 
 /// The least that hyper takes for its buffers, below which it panics.
 const LEAST_BUFFER_BYTES: usize = 8192;
@@ -166,6 +167,7 @@ where
                 return Poll::Pending;
             }
             if this.writing.is_over(this.clock) {
+                shared.stall();
                 Ended::HangUp
             } else if line.waits_for_rest_of_head() {
                 Ended::Dismiss(REQUEST_TIMEOUT)

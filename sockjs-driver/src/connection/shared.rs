@@ -1,13 +1,6 @@
 //! What a connection shares with the responses that it carries.
 
-use std::{
-    fmt, mem,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    task::Waker,
-};
+use std::{fmt, mem, sync::Arc, task::Waker};
 
 use hyper::upgrade::Upgraded;
 
@@ -15,6 +8,10 @@ use super::{
     fifo::{Chunk, Fifo, Ledger},
     lock,
     stream::Stream,
+};
+use crate::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// A request's way to the connection that carries it, found in the request's extensions under
@@ -66,6 +63,13 @@ impl<C: Chunk> fmt::Debug for ConnectionHandle<C> {
 #[must_use = "the connection is watched only while this lives"]
 pub(crate) struct Parked<C: Chunk>(Arc<Shared<C>>);
 
+impl<C: Chunk> Parked<C> {
+    /// Whether the connection ended because its client did not read.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.0.stalled.load(Ordering::Acquire)
+    }
+}
+
 impl<C: Chunk> Drop for Parked<C> {
     fn drop(&mut self) {
         self.0.parked.fetch_sub(1, Ordering::SeqCst);
@@ -86,6 +90,7 @@ pub(super) struct Shared<C: Chunk> {
     handed: AtomicBool,
     parked: AtomicUsize,
     polling: AtomicBool,
+    stalled: AtomicBool,
     waker: Mutex<Option<Waker>>,
     /// Knows the socket's type, which handles do not.
     open: fn(Upgraded) -> Stream,
@@ -103,6 +108,7 @@ impl<C: Chunk> Shared<C> {
             handed: AtomicBool::new(false),
             parked: AtomicUsize::new(0),
             polling: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
             waker: Mutex::new(None),
             open,
         }
@@ -142,6 +148,11 @@ impl<C: Chunk> Shared<C> {
             self.handed.store(false, Ordering::Release);
         }
         spare.drain(|ledger, chunks| ledger.written(chunks));
+    }
+
+    /// The connection ends because its client does not read.
+    pub(super) fn stall(&self) {
+        self.stalled.store(true, Ordering::Release);
     }
 
     /// Nothing will be flushed any more.

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::Timer;
+use sockjs_core::{Settings, SlowConsumers};
 
 use super::pump::Phase;
 use crate::connection::{Clock, Patience};
@@ -16,6 +17,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Deadline {
     clock: Clock,
     write_stall: Duration,
+    /// Whether an open session's client may take nothing for as long as it likes.
+    is_patient: bool,
     /// The socket takes nothing, after so many writes.
     stalled: Patience<u64>,
     ending: Patience<Ending>,
@@ -34,9 +37,14 @@ enum Ending {
 }
 
 impl Deadline {
-    pub(super) fn new(timer: Arc<dyn Timer + Send + Sync>, write_stall: Duration) -> Self {
-        let clock = Clock::new(timer);
-        Self { clock, write_stall, stalled: Patience::new(), ending: Patience::new() }
+    pub(super) fn new(timer: Arc<dyn Timer + Send + Sync>, settings: &Settings) -> Self {
+        Self {
+            clock: Clock::new(timer),
+            write_stall: settings.limits.write_stall,
+            is_patient: settings.slow_consumers == SlowConsumers::Refuse,
+            stalled: Patience::new(),
+            ending: Patience::new(),
+        }
     }
 
     /// Ready when the peer has kept the pump waiting for too long. `is_written` says whether the
@@ -48,7 +56,8 @@ impl Deadline {
         write_count: u64,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let stall = (!is_written).then_some(write_count);
+        let may_stall = is_written || (self.is_patient && phase == Phase::Open);
+        let stall = (!may_stall).then_some(write_count);
         let (ending, limit) = match phase {
             Phase::Open => (None, CLOSE_TIMEOUT),
             Phase::Closing if is_written => (Some(Ending::Answer), CLOSE_TIMEOUT),

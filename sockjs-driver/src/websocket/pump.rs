@@ -12,7 +12,8 @@ use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBuf, Write};
 use sockjs_core::wire::payload;
 use sockjs_core::{
-    ChunkId, CloseReason, FrameKind, Gone, Limits, Message, Refused, SessionKey, Transport,
+    ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Settings, Timestamp,
+    Transport,
 };
 use sockjs_websocket::{Codec, Incoming};
 
@@ -35,7 +36,7 @@ const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 pub(crate) fn run(
     io: Stream,
     guard: Guard,
-    limits: &Limits,
+    settings: &Settings,
     claim: Claim,
 ) -> impl Future<Output = ()> + Send + use<> {
     let timer = guard.shard().app.runtime.clone();
@@ -44,9 +45,9 @@ pub(crate) fn run(
         transport: guard.transport().unwrap_or(Transport::Websocket),
         io,
         guard,
-        codec: Codec::new(limits.message_bytes),
-        payload_bytes: limits.payload_bytes(),
-        deadline: Deadline::new(timer, limits.write_stall),
+        codec: Codec::new(settings.limits.message_bytes),
+        payload_bytes: settings.limits.payload_bytes(),
+        deadline: Deadline::new(timer, settings),
         claim,
         input: BytesMut::new(),
         output: BytesMut::new(),
@@ -140,6 +141,8 @@ impl Future for Pump {
 impl Pump {
     fn rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         let mut flushed = false;
+        // The time of this poll: a look at the clock costs as much as a turn.
+        let now = self.guard.shard().app.now();
         for round in 0..ROUNDS {
             // The open frame comes before the answer to anything that came with the handshake.
             let has_read = self.has_begun && self.read(cx)?;
@@ -148,7 +151,7 @@ impl Pump {
                 self.parse();
             }
             if round == 0 || has_read || flushed {
-                self.exchange(cx.waker())?;
+                self.exchange(now, cx.waker())?;
             }
             let has_output = !self.output.is_empty();
             flushed = match self.poll_flush(cx) {
@@ -279,9 +282,9 @@ impl Pump {
     }
 
     /// One turn: confirms what was flushed, passes messages in, takes frames out.
-    fn exchange(&mut self, waker: &Waker) -> Result<(), Ended> {
+    fn exchange(&mut self, now: Timestamp, waker: &Waker) -> Result<(), Ended> {
         let shard = self.guard.shard().clone();
-        let is_over = shard.turn(|turn| {
+        let is_over = shard.turn_at(now, |turn| {
             if let Some(chunk) = self.flushed.take() {
                 turn.endpoint.handle_written(chunk, turn.now);
             }

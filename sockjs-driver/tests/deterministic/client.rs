@@ -1,6 +1,6 @@
 //! Clients that answer at once and write down what they get.
 
-use crate::wire::Plug;
+use sockjs_driver::testing::Plug;
 
 pub(crate) const WEBSOCKET: &[u8] = b"GET /echo/000/socket/websocket HTTP/1.1\r\n\
     Host: server\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -29,6 +29,12 @@ impl Client {
         Self::new(name, plug)
     }
 
+    /// Sends that, to begin with.
+    pub(crate) fn sending(name: &'static str, plug: Plug, text: &str) -> Self {
+        plug.send(text.as_bytes());
+        Self::new(name, plug)
+    }
+
     /// A WebSocket.
     pub(crate) fn websocket(name: &'static str, plug: Plug) -> Self {
         plug.send(WEBSOCKET);
@@ -42,6 +48,11 @@ impl Client {
     /// Sends bytes as they are.
     pub(crate) fn send(&self, bytes: &[u8]) {
         self.plug.send(bytes);
+    }
+
+    /// From now on it takes nothing, or again.
+    pub(crate) fn stall(&self, is_stalled: bool) {
+        self.plug.stall(is_stalled);
     }
 
     /// Sends a message in a WebSocket frame.

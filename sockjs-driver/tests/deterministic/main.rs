@@ -1,24 +1,23 @@
 //! The whole driver on a runtime without a thread, a socket or a clock: what passes here reads time
-//! and waits only through [`Runtime`](sockjs_driver::Runtime). The modules are also the shortest
-//! runtime there is: see `docs/your-own-runtime.md`.
+//! and waits only through [`Runtime`](sockjs_driver::Runtime).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod client;
+mod groups;
+mod liveness;
 mod serving;
 mod slow;
-mod wire;
-mod world;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sockjs_driver::testing::{Plug, World, connection};
 use sockjs_driver::{
     Builder, ConnectionConfig, OriginPolicy, Runtime, Session, SockJs, serve_connection,
 };
 
 use client::Client;
-use world::World;
 
 const HEARTBEAT: Duration = Duration::from_secs(25);
 const DISCONNECT: Duration = Duration::from_secs(5);
@@ -37,6 +36,15 @@ type Transcript = Arc<Mutex<Vec<String>>>;
 
 impl Scene {
     fn new() -> Self {
+        Self::with(true)
+    }
+
+    /// With an application that takes nothing, of which one message may wait.
+    fn lagging() -> Self {
+        Self::with(false)
+    }
+
+    fn with(is_taking: bool) -> Self {
         let world = World::new();
         let transcript = Transcript::default();
         let (clock, reports) = (world.clone(), transcript.clone());
@@ -45,10 +53,11 @@ impl Scene {
             .heartbeat_delay(HEARTBEAT)
             .disconnect_delay(DISCONNECT)
             .shards(1)
+            .limits(|limits| limits.inbox_bytes = if is_taking { limits.inbox_bytes } else { 1 })
             .build(move |mut session: Session| {
                 let (clock, reports) = (clock.clone(), reports.clone());
                 async move {
-                    while let Some(message) = session.recv().await {
+                    while is_taking && let Some(message) = session.recv().await {
                         let _ = session.send(message).await;
                     }
                     let report = session.closed().await;
@@ -60,8 +69,8 @@ impl Scene {
     }
 
     /// Serves a new connection and returns its client's end.
-    fn connect(&self) -> wire::Plug {
-        let (socket, plug) = wire::connection();
+    fn connect(&self) -> Plug {
+        let (socket, plug) = connection();
         let runtime = Arc::new(self.world.clone());
         let config = ConnectionConfig::default();
         let connection = serve_connection(socket, None, self.service.clone(), config, runtime);

@@ -13,8 +13,7 @@ use sockjs_driver::{Listener, Runtime, Serve, SockJs};
 
 use super::{Scene, note};
 use crate::client::Client;
-use crate::wire::{self, Plug, Socket};
-use crate::world::World;
+use sockjs_driver::testing::{Plug, Socket, World, connection};
 
 /// What the listener will say, in order.
 #[derive(Clone, Default)]
@@ -32,7 +31,7 @@ impl Door {
     }
 
     fn connect_from(&self, peer: Option<SocketAddr>) -> Plug {
-        let (socket, plug) = wire::connection();
+        let (socket, plug) = connection();
         self.put(Ok((socket, peer)));
         plug
     }
@@ -63,6 +62,10 @@ impl Listener for Door {
                 Poll::Pending
             }
         }
+    }
+
+    fn limit_silence(io: &Socket, limit: Duration) {
+        io.limit_silence(limit);
     }
 }
 
@@ -141,15 +144,16 @@ fn told_to_end_it_ends_the_idle_at_once_and_the_rest_in_time() {
     serve(&scene, &door, 10 * SECOND, NEVER);
     scene.clients.push(Client::receiver("idle", door.connect(), "/echo"));
     scene.clients.push(stream("stream", &door));
+    scene.clients.push(Client::websocket("socket", door.connect()));
     scene.run_until(9 * SECOND);
     scene.clients.push(stream("late", &door));
     scene.run_until(60 * SECOND);
     assert_eq!(scene.times_of("late: o"), [9 * SECOND]);
     assert_eq!(scene.times_of("idle: end"), [10 * SECOND]);
-    for stream in ["stream: end", "late: end"] {
-        assert_eq!(scene.times_of(stream), [15 * SECOND]);
+    for left in ["stream: end", "late: end", "socket: end"] {
+        assert_eq!(scene.times_of(left), [15 * SECOND]);
     }
-    assert_eq!(scene.times_of("server: Ok(()), 2 open"), [15 * SECOND]);
+    assert_eq!(scene.times_of("server: Ok(()), 3 open"), [15 * SECOND]);
     let too_late = stream("too late", &door);
     scene.clients.push(too_late);
     scene.run_for(SECOND);
@@ -175,8 +179,10 @@ fn dropped_it_cuts_everything_off() {
     serve(&scene, &door, NEVER, 10 * SECOND);
     scene.clients.push(Client::receiver("idle", door.connect(), "/echo"));
     scene.clients.push(stream("stream", &door));
+    scene.clients.push(Client::websocket("socket", door.connect()));
     scene.run_until(60 * SECOND);
     assert_eq!(scene.times_of("server: dropped"), [10 * SECOND]);
+    assert_eq!(scene.times_of("socket: end"), [10 * SECOND]);
     assert_eq!(scene.times_of("idle: end"), [10 * SECOND]);
     assert_eq!(scene.times_of("stream: end"), [10 * SECOND]);
 }
@@ -272,5 +278,33 @@ fn limits_that_serve_nobody_are_a_mistake() {
         scene.run_until(SECOND);
         let lines = scene.lines();
         assert!(lines[0].contains("must be more than zero"), "{lines:?}");
+    }
+}
+
+#[test]
+fn the_system_is_told_how_long_a_peer_may_be_silent() {
+    let mut scene = Scene::new();
+    let door = Door::default();
+    let change = |server: Server| server.with_limits(|limits| limits.write_stall = 7 * SECOND);
+    serve_with(&scene, &door, NEVER, NEVER, change);
+    let plug = door.connect();
+    scene.run_until(SECOND);
+    // A second more than the server itself waits.
+    assert_eq!(plug.silence(), Some(8 * SECOND));
+}
+
+#[test]
+fn a_second_signal_cuts_everything_off() {
+    for second in [12, 3] {
+        let mut scene = Scene::new();
+        let door = Door::default();
+        let abort = hyper::rt::Timer::sleep(&scene.world, second * SECOND);
+        let change = |server: Server| server.with_abort(abort);
+        serve_with(&scene, &door, 10 * SECOND, NEVER, change);
+        scene.clients.push(stream("stream", &door));
+        scene.run_until(60 * SECOND);
+        // The connections end when they are polled next, which may be after the server's own end.
+        assert!(scene.lines().iter().any(|line| line.contains("server: Ok(())")));
+        assert_eq!(scene.times_of("stream: end"), [second * SECOND]);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use sockjs_driver::testing::Plug;
 use sockjs_driver::{Builder, CloseReason, OriginPolicy, Session, SockJs};
 
 use super::{HEARTBEAT, Scene, note};
 use crate::client::WEBSOCKET;
-use crate::wire::Plug;
 
 /// What the client's end holds unread.
 const ROOM: usize = 16 * 1024;
@@ -136,7 +136,7 @@ fn one_that_reads_slowly_and_lives_is_served() {
     let mut reader = Reader::default();
     for _ in 0..200 {
         scene.run_for(Duration::from_secs(1));
-        reader.read(&plug, 9_000);
+        reader.read(&plug, ROOM);
         assert!(!plug.is_ended(), "{:?}", scene.lines());
     }
     assert!(reader.text_bytes > 1_000_000);

@@ -69,10 +69,11 @@ function withResolvers() {
 }
 
 /**
- * Runs a scenario in a page. `page` is the page's URL, `pages` the page server's origin, `cookies` are set beforehand.
+ * Runs a scenario in a page. `page` is the page's URL, `pages` the page server's origin, `cookies` are set beforehand,
+ * `scripts` of the page server are loaded into the page.
  * Returns the scenario's value, the number of receive requests, all paths asked for, and the cookies afterwards.
  */
-export async function runInChromium(browser, { page: url, pages, cookies = [] }, scenario, env) {
+export async function runInChromium(browser, { page: url, pages, cookies = [], scripts = [] }, scenario, env) {
   const context = await browser.newContext();
   try {
     await context.addCookies(cookies);
@@ -80,6 +81,7 @@ export async function runInChromium(browser, { page: url, pages, cookies = [] },
     const page = await context.newPage();
     await page.goto(url);
     if (!url.startsWith(pages)) await page.addScriptTag({ url: `${pages}/sockjs.min.js` });
+    for (const script of scripts) await page.addScriptTag({ url: pages + script });
     const run = page.evaluate(
       async ([module, name, given]) => {
         const scenarios = await import(module);

@@ -18,11 +18,12 @@ export async function startConformanceServer(clientUrl) {
   if (process.env.SOCKJS_URL) return { origin: process.env.SOCKJS_URL.replace(/\/$/, ''), stop: async () => {} };
 
   const runtime = process.env.SOCKJS_RUNTIME || 'tokio';
-  const child = spawn(
-    binary(),
-    ['--runtime', runtime, '--listen', '127.0.0.1:0', '--disconnect', '5s', '--response-limit', '4096', '--client-url', clientUrl],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const settings = ['--disconnect', '5s', '--response-limit', '4096', '--client-url', clientUrl];
+  const { SOCKJS_RECORD } = process.env;
+  if (SOCKJS_RECORD) settings.push('--record-redacted', SOCKJS_RECORD);
+  const child = spawn(binary(), ['--runtime', runtime, '--listen', '127.0.0.1:0', ...settings], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   // A test run that is interrupted must not leave a server behind.
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);

@@ -9,8 +9,10 @@ const PAGE = '<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,
 const file = (path, type) => ({ path: fileURLToPath(new URL(path, import.meta.url)), type });
 const FILES = {
   '/sockjs.min.js': file('../node_modules/sockjs-client/dist/sockjs.min.js', 'application/javascript'),
+  '/multiplex_client.js': file('../node_modules/websocket-multiplex/multiplex_client.js', 'application/javascript'),
   '/scenarios.mjs': file('scenarios.mjs', 'application/javascript; charset=utf-8'),
   '/messages.mjs': file('messages.mjs', 'application/javascript; charset=utf-8'),
+  '/multiplexing.mjs': file('multiplexing.mjs', 'application/javascript; charset=utf-8'),
   '/peer.mjs': file('peer.mjs', 'application/javascript; charset=utf-8'),
 };
 

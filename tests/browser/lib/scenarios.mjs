@@ -4,6 +4,8 @@
 import { mixedMessages, UNPAIRED_SURROGATES } from './messages.mjs';
 import { Peer, show } from './peer.mjs';
 
+export { multiplex } from './multiplexing.mjs';
+
 /** 1,000 messages of every kind come back as they are, in order, and nothing after them. */
 export async function echoMixed(env) {
   const peer = await Peer.open(env, '/echo');

@@ -80,6 +80,7 @@ fn services(options: &Options) -> std::io::Result<Vec<Hub>> {
             it.base_url = BaseUrl::Fixed("http://node1.example.com/base_url_echo".into());
         }),
         open("/close", close, |_| {}),
+        open("/evil_close", evil_close, |_| {}),
         open("/send_then_close", send_then_close, |_| {}),
         open("/amplify", amplify, |_| {}),
         open("/slow", slow, |it| it.limits.inbox_bytes = 4096),
@@ -88,8 +89,16 @@ fn services(options: &Options) -> std::io::Result<Vec<Hub>> {
     .into_iter()
     .collect()
 }
+
 fn close(endpoint: &mut Endpoint, key: SessionKey) {
     endpoint.close(key, CloseReason::GO_AWAY);
+}
+
+/// Closes with a reason that is script where it is not escaped.
+fn evil_close(endpoint: &mut Endpoint, key: SessionKey) {
+    if endpoint.recv(key).is_some() {
+        endpoint.close(key, CloseReason::new(4000, "</script>\u{2028}\"]"));
+    }
 }
 
 fn send_then_close(endpoint: &mut Endpoint, key: SessionKey) {

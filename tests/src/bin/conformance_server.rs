@@ -1,6 +1,8 @@
 //! The server that the conformance and browser tests run against (PROTOCOL §9).
 //!
 //! `conformance-server --runtime tokio --listen 127.0.0.1:8081`
+//!
+//! SIGTERM ends it in order, a second one at once.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -42,34 +44,42 @@ async fn run_on_tokio(options: &Options) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
-    let mut signals = signal(SignalKind::terminate())?;
+    // Each gets every signal.
+    let [mut first, mut both] =
+        [signal(SignalKind::terminate())?, signal(SignalKind::terminate())?];
     announce(listener.local_addr()?);
-    let services: sockjs_tokio::Services = services(options);
+    let services: sockjs_tokio::Services = services(options)?;
     sockjs_tokio::serve(listener, services.clone())
         .with_limits(limits(options))
-        .with_graceful_shutdown(drain(services, async move { signals.recv().await }))
+        .with_graceful_shutdown(drain(services, options.drain, async move { first.recv().await }))
+        .with_abort(async move {
+            both.recv().await;
+            both.recv().await;
+        })
         .await
 }
 
 async fn run_on_async_std(options: &Options) -> io::Result<()> {
     let listener = async_std::net::TcpListener::bind(options.listen).await?;
-    let mut signals = Signals::new([Signal::Term])?;
+    let [mut first, both] = [Signals::new([Signal::Term])?, Signals::new([Signal::Term])?];
     announce(listener.local_addr()?);
-    let services: sockjs_async_std::Services = services(options);
+    let services: sockjs_async_std::Services = services(options)?;
     sockjs_async_std::serve(listener, services.clone())
         .with_limits(limits(options))
-        .with_graceful_shutdown(drain(services, async move { signals.next().await }))
+        .with_graceful_shutdown(drain(services, options.drain, async move { first.next().await }))
+        .with_abort(second(both))
         .await
 }
 
 async fn run_on_smol(options: &Options) -> io::Result<()> {
     let listener = smol::net::TcpListener::bind(options.listen).await?;
-    let mut signals = Signals::new([Signal::Term])?;
+    let [mut first, both] = [Signals::new([Signal::Term])?, Signals::new([Signal::Term])?];
     announce(listener.local_addr()?);
-    let services: sockjs_async_std::smol::Services = services(options);
+    let services: sockjs_async_std::smol::Services = services(options)?;
     sockjs_async_std::smol::serve(listener, services.clone())
         .with_limits(limits(options))
-        .with_graceful_shutdown(drain(services, async move { signals.next().await }))
+        .with_graceful_shutdown(drain(services, options.drain, async move { first.next().await }))
+        .with_abort(second(both))
         .await
 }
 
@@ -83,7 +93,17 @@ fn limits(options: &Options) -> impl FnOnce(&mut ConnectionConfig) + use<> {
 }
 
 /// Waits for the signal, then ends all sessions.
-async fn drain<R: Runtime, T>(services: Services<R>, signal: impl Future<Output = T>) {
+async fn drain<R: Runtime, T>(
+    services: Services<R>,
+    deadline: Duration,
+    signal: impl Future<Output = T>,
+) {
     signal.await;
-    services.shutdown(CloseReason::SERVER_GOING_AWAY, Duration::from_secs(1)).await;
+    services.shutdown(CloseReason::SERVER_GOING_AWAY, deadline).await;
+}
+
+/// Waits for the second signal.
+async fn second(mut signals: Signals) {
+    signals.next().await;
+    signals.next().await;
 }

@@ -20,6 +20,6 @@ pub use quoting::{frame_of, messages_in, quote};
 pub use receiver::Receiver;
 pub use request::Request;
 pub use response::{Framing, Head, Response};
-pub use session::{Session, fresh_id, json_array};
+pub use session::{Session, fresh_id, fresh_id_prefix, json_array};
 pub use transport::{CALLBACK, Transport};
 pub use websocket::{Frame, KEY, Message, Opcode, WebSocket, accept_for};

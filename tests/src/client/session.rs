@@ -130,7 +130,12 @@ impl Session {
 /// An id that no other test uses.
 pub fn fresh_id() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    format!("id-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{}{}", fresh_id_prefix(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What all fresh ids of this process begin with.
+pub fn fresh_id_prefix() -> String {
+    format!("id-{}-", std::process::id())
 }
 
 /// A JSON array of strings, as a client writes it.

@@ -13,6 +13,7 @@ use super::checker::Checker;
 use super::output::Output;
 use super::violation::{Verdict, Violation};
 use super::{reading, request};
+use crate::trace::{self, Traced};
 use crate::wire::payload;
 use crate::{
     Action, ChunkId, CloseReason, Endpoint, Gone, Message, Principal, Quota, Receiver, Refused,
@@ -48,7 +49,7 @@ pub fn settings() -> Settings {
 #[derive(Debug)]
 pub struct Sim {
     /// The endpoint itself, for what the methods here do not offer.
-    pub endpoint: Endpoint,
+    pub endpoint: Traced,
     /// What the endpoint has promised so far.
     pub model: Checker,
     /// Whether a chunk is written in the moment in which it is handed. Yes.
@@ -59,14 +60,15 @@ pub struct Sim {
     clients: BTreeMap<Arc<str>, Client>,
     /// Send requests that wait for the application.
     waiting: Vec<Waiting>,
-    /// Batches of WebSockets that wait for the application.
-    unread: BTreeMap<SessionKey, Vec<Message>>,
+    /// Batches of WebSockets that wait for the application, and whose they are.
+    unread: BTreeMap<SessionKey, (Arc<str>, Vec<Message>)>,
     /// Clients to transmit for.
     queue: VecDeque<Arc<str>>,
     keeps_transcript: bool,
     prints: bool,
     transcript: Vec<String>,
     outputs: Option<VecDeque<Output>>,
+    trace: Option<Vec<u8>>,
 }
 
 /// A response or WebSocket at a client.
@@ -103,7 +105,7 @@ impl Sim {
         let quota = Quota::whole(&settings.limits);
         let service = Service::new(settings).expect("settings");
         Self {
-            endpoint: Endpoint::new(service.clone(), 0, quota, Seed::new(7)),
+            endpoint: Endpoint::new(service.clone(), 0, quota, Seed::new(7)).into(),
             model: Checker::new(service.settings(), quota),
             writes: true,
             now: START,
@@ -116,6 +118,7 @@ impl Sim {
             prints: false,
             transcript: Vec::new(),
             outputs: None,
+            trace: None,
         }
     }
 
@@ -344,8 +347,9 @@ impl Sim {
         };
         if taken.is_ok() {
             self.ensure(batch.is_empty(), 11, "some of a batch were left");
-            let dropped = self.endpoint.stats().dropped - dropped;
-            let received = self.model.received(key, before, dropped);
+            let stats = self.endpoint.stats();
+            let dropped = stats.dropped - dropped;
+            let received = self.model.received(key, before, dropped, stats.queued_bytes);
             self.verify(received);
         } else {
             self.ensure(*batch == before, 11, "some of a refused batch were taken");
@@ -356,11 +360,14 @@ impl Sim {
         taken
     }
 
-    /// A message of a WebSocket client.
+    /// A message of a WebSocket client. Others have no such thing.
     #[track_caller]
     pub fn message(&mut self, name: &str, message: impl Into<Message>) {
         let Some(client) = self.clients.get(name) else { return };
         let (Some(key), transport) = (client.session, client.transport) else { return };
+        if !transport.is_websocket() {
+            return;
+        }
         let (mut batch, message) = (Vec::new(), message.into());
         let limit = self.endpoint.service().settings().limits.payload_bytes();
         let read = match message.as_text() {
@@ -368,18 +375,18 @@ impl Sim {
             None => payload::read_websocket_binary(transport, message.as_bytes(), &mut batch),
         };
         match read {
-            Ok(()) => self.read(key, batch),
+            Ok(()) => self.read(name, key, batch),
             Err(reason) => self.gone(name, Gone::Violation(reason)),
         }
         self.drain();
     }
 
     #[track_caller]
-    fn read(&mut self, key: SessionKey, batch: Vec<Message>) {
-        let mut all = self.unread.remove(&key).unwrap_or_default();
+    fn read(&mut self, name: &str, key: SessionKey, batch: Vec<Message>) {
+        let (_, mut all) = self.unread.remove(&key).unwrap_or_default();
         all.extend(batch);
         if self.deliver(key, &mut all, None) == Err(Refused::Full) {
-            self.unread.insert(key, all);
+            self.unread.insert(key, (name.into(), all));
         }
     }
 
@@ -445,6 +452,7 @@ impl Sim {
         let certain = if all { chunks.front() } else { chunks.back() };
         if let Some(chunk) = certain {
             let now = self.tell();
+            self.model.lost(*chunk);
             self.endpoint.handle_lost(*chunk, now);
             self.drain();
         }

@@ -28,7 +28,8 @@ impl Sim {
         self.turn();
         let (key, message) = (self.key(session), message.into());
         let sent = self.endpoint.send(key, message.clone());
-        let verdict = self.model.sent(key, &message, &sent);
+        let queued_bytes = self.endpoint.stats().queued_bytes;
+        let verdict = self.model.sent(key, &message, &sent, queued_bytes);
         self.verify(verdict);
         self.drain();
         sent
@@ -166,6 +167,17 @@ impl Sim {
         self.outputs.as_mut()?.pop_front()
     }
 
+    /// From now on all that the endpoint is told is recorded; for new simulations.
+    pub fn record(&mut self, redaction: Option<Seed>) {
+        self.endpoint.record(0, redaction);
+        self.trace = Some(trace::MAGIC.to_vec());
+    }
+
+    /// What was recorded, for [`trace::replay`].
+    pub fn take_trace(&mut self) -> Vec<u8> {
+        self.trace.take().unwrap_or_default()
+    }
+
     /// Adds a line to the transcript.
     pub fn remark(&mut self, line: impl FnOnce() -> String) {
         if self.keeps_transcript {
@@ -246,6 +258,9 @@ impl Sim {
             turns += 1;
             self.ensure(turns < 100_000, 10, "a turn does not end");
         }
+        if let Some(trace) = &mut self.trace {
+            self.endpoint.take_trace(trace);
+        }
         let stats = self.endpoint.stats();
         self.verify(self.model.check(&stats, self.endpoint.live()));
     }
@@ -287,8 +302,8 @@ impl Sim {
 
     #[track_caller]
     fn resume(&mut self, key: SessionKey) {
-        if let Some(batch) = self.unread.remove(&key) {
-            self.read(key, batch);
+        if let Some((name, batch)) = self.unread.remove(&key) {
+            self.read(&name, key, batch);
         }
         for waiting in std::mem::take(&mut self.waiting) {
             let client = waiting.name.clone();

@@ -142,6 +142,9 @@ impl Simulation {
         for connection in connections.into_iter().flatten() {
             self.break_off(connection);
         }
+        if self.random.once_in(8) {
+            self.come_back(owner);
+        }
         let delay = millis(100 + self.random.below(20_000));
         self.plan(delay, Act::Start { browser: owner });
     }

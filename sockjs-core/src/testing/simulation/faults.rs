@@ -99,6 +99,15 @@ impl Simulation {
         }
     }
 
+    /// A browser that gave its session up asks for it once more, soon or late: it must be told of the
+    /// end as long as the id is remembered.
+    pub(super) fn come_back(&mut self, browser: usize) {
+        let connection = self.connect(browser, Kind::Stray(Transport::Xhr));
+        let path = path(self.browsers[browser].id, Transport::Xhr);
+        let delay = millis(self.random.below(70_000));
+        self.plan(delay, Act::Arrive { connection, path });
+    }
+
     /// The endpoint's clock leaps ahead: mostly by seconds, at times by hours.
     fn leap_forward(&mut self) {
         let most = if self.random.once_in(8) { 7_200_000_000 } else { 10_000_000 };

@@ -20,7 +20,7 @@ use self::network::Connection;
 use super::Random;
 use super::output::Output;
 use super::sim::{START, Sim, millis, secs};
-use crate::{Cause, SessionKey, Timestamp};
+use crate::{Cause, Seed, SessionKey, Timestamp};
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -180,6 +180,25 @@ impl Simulation {
     /// # Panics
     /// If an invariant is broken.
     pub fn run(mut self, session_hours: u64) -> Outcome {
+        self.go_on(session_hours)
+    }
+
+    /// As [`run`](Self::run), and records all that the endpoint is told, for
+    /// [`replay`](crate::trace::replay).
+    ///
+    /// # Panics
+    /// If an invariant is broken.
+    pub fn run_recorded(
+        mut self,
+        session_hours: u64,
+        redaction: Option<Seed>,
+    ) -> (Outcome, Vec<u8>) {
+        self.sim.record(redaction);
+        let outcome = self.go_on(session_hours);
+        (outcome, self.sim.take_trace())
+    }
+
+    fn go_on(&mut self, session_hours: u64) -> Outcome {
         let target = secs(session_hours.saturating_mul(3_600));
         while self.outcome.session_time + self.running() < target {
             // Counting what runs costs more than a step.
@@ -195,7 +214,7 @@ impl Simulation {
         self.apps.values().map(|app| self.now.saturating_since(app.opened_at)).sum()
     }
 
-    fn end(mut self) -> Outcome {
+    fn end(&mut self) -> Outcome {
         self.outcome.session_time += self.running();
         self.outcome.sessions = self.sim.model.opened_count() as u64;
         self.outcome.frames = self.sim.endpoint.stats().frames_out;

@@ -110,6 +110,12 @@ impl Simulation {
         let key = self.sim.session_of(&name);
         if let Some(connection) = self.connections.get_mut(&number) {
             connection.key = key;
+            // It may take what the browser misses then.
+            if let Kind::Stray(_) = connection.kind
+                && let Some(app) = key.and_then(|key| self.apps.get_mut(&key))
+            {
+                app.is_mixed = true;
+            }
         }
     }
 

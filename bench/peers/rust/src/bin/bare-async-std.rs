@@ -1,0 +1,32 @@
+//! The bare WebSocket echo on async-std.
+#![forbid(unsafe_code)]
+
+use async_std::io::{ReadExt, WriteExt};
+use async_std::net::{TcpListener, TcpStream};
+use async_std::task;
+use sockjs_bench_peers::Echo;
+
+fn main() -> std::io::Result<()> {
+    task::block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        println!("listening on http://{}", listener.local_addr()?);
+        loop {
+            let (stream, _) = listener.accept().await?;
+            task::spawn(serve(stream));
+        }
+    })
+}
+
+async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut echo, mut output) = (Echo::default(), Vec::new());
+    loop {
+        let count = stream.read(echo.room()).await?;
+        let Ok(stays) = echo.turn(count, &mut output) else { return Ok(()) };
+        stream.write_all(&output).await?;
+        output.clear();
+        if !stays {
+            return Ok(());
+        }
+    }
+}

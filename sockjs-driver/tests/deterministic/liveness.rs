@@ -1,0 +1,143 @@
+//! How long it takes until somebody who is not there any more, or is too slow, is found.
+
+use std::time::Duration;
+
+use super::{DISCONNECT, HEARTBEAT, Scene};
+use crate::client::Client;
+
+/// The defaults of what is waited for: a write, a pong, a body, a head.
+const STALL: Duration = Duration::from_secs(10);
+const BODY: Duration = Duration::from_secs(15);
+const HEAD: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const STREAM: &str = "/echo/000/stream/xhr_streaming";
+
+#[test]
+fn a_stream_that_takes_nothing_is_found_by_its_heartbeat() {
+    let mut scene = Scene::new();
+    scene.receive("stream", STREAM);
+    scene.run_for(MILLISECOND);
+    scene.clients[0].stall(true);
+    scene.run_until(HEARTBEAT + STALL - MILLISECOND);
+    assert_eq!(scene.service.stats().open(), 1);
+    scene.run_for(MILLISECOND);
+    assert_eq!(scene.times_of("application: xhr_streaming: SlowConsumer"), [HEARTBEAT + STALL]);
+    assert_eq!(scene.times_of("stream: end"), [HEARTBEAT + STALL]);
+}
+
+#[test]
+fn a_websocket_that_takes_nothing_is_found_by_its_heartbeat() {
+    let mut scene = Scene::new();
+    scene.open_websocket("socket");
+    scene.run_for(MILLISECOND);
+    scene.clients[0].stall(true);
+    scene.run_until(HEARTBEAT + STALL - MILLISECOND);
+    assert_eq!(scene.service.stats().open(), 1);
+    scene.run_for(2 * STALL);
+    let found = scene.lines().into_iter().find(|line| line.contains("application: websocket: "));
+    let found = found.expect("it is found");
+    assert!(found.starts_with("+35.000s "), "{found}");
+    assert_eq!(scene.service.stats().open(), 0);
+    assert!(!scene.times_of("socket: end").is_empty(), "the connection does not stay");
+}
+
+#[test]
+fn one_that_goes_on_in_time_is_left_alone() {
+    let mut scene = Scene::new();
+    scene.receive("stream", STREAM);
+    scene.run_for(MILLISECOND);
+    for _ in 0..100 {
+        scene.clients[0].stall(true);
+        scene.run_for(STALL - 2 * MILLISECOND);
+        scene.clients[0].stall(false);
+        scene.run_for(MILLISECOND);
+    }
+    assert_eq!(scene.service.stats().open(), 1);
+    assert_eq!(scene.times_of("stream: h").len(), 40 - 1, "in a thousand seconds");
+}
+
+/// The network takes what is written, and nobody is there: the next poll does not come.
+#[test]
+fn a_poll_that_vanishes_is_found_after_its_heartbeat() {
+    let mut scene = Scene::new();
+    scene.receive("open", "/echo/000/poll/xhr");
+    scene.receive("poll", "/echo/000/poll/xhr");
+    scene.run_until(10 * HEARTBEAT);
+    assert_eq!(scene.times_of("application: xhr: Expired"), [HEARTBEAT + DISCONNECT]);
+}
+
+/// A WebSocket that answers pings and takes nothing else is alive.
+#[test]
+fn a_websocket_that_is_silent_but_for_pongs_stays() {
+    let mut scene = Scene::new();
+    scene.open_websocket("socket");
+    scene.run_until(100 * HEARTBEAT);
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
+/// A send request whose body comes in two parts, the second after that time.
+fn send_in_parts(late: Duration) -> String {
+    let mut scene = Scene::new();
+    scene.receive("stream", STREAM);
+    let head = "POST /echo/000/stream/xhr_send HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    let sender = Client::sending("sender", scene.connect(), &format!("{head}[\"x"));
+    scene.clients.push(sender);
+    scene.run_for(late);
+    scene.clients[1].send(b"\"]");
+    scene.run_for(MILLISECOND);
+    answer_of(&scene, "sender")
+}
+
+/// The status of the first answer that it got.
+fn answer_of(scene: &Scene, name: &str) -> String {
+    let mark = format!("{name}: HTTP/1.1 ");
+    let lines = scene.lines();
+    let answer = lines.iter().find_map(|line| line.split_once(&mark));
+    answer.map_or_else(String::new, |(_, rest)| rest.chars().take(3).collect())
+}
+
+#[test]
+fn a_body_has_its_time() {
+    assert_eq!(send_in_parts(BODY - MILLISECOND), "204");
+    assert_eq!(send_in_parts(BODY), "408");
+}
+
+#[test]
+fn a_head_has_its_time() {
+    let status = |late: Duration| {
+        let mut scene = Scene::new();
+        let asking = Client::sending("asking", scene.connect(), "GET /echo HTTP/1.1\r\nHost:");
+        scene.clients.push(asking);
+        scene.run_for(late);
+        scene.clients[0].send(b" a\r\n\r\n");
+        scene.run_for(MILLISECOND);
+        answer_of(&scene, "asking")
+    };
+    assert_eq!(status(HEAD - MILLISECOND), "200");
+    assert_eq!(status(HEAD), "408");
+}
+
+/// Requests that wait for a lagging application, each for its own time.
+#[test]
+fn patience_is_each_requests_own() {
+    let mut scene = Scene::lagging();
+    scene.receive("stream", STREAM);
+    scene.run_for(MILLISECOND);
+    let send = |scene: &mut Scene, name| {
+        let head =
+            "POST /echo/000/stream/xhr_send HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+        let sender = Client::sending(name, scene.connect(), &format!("{head}[\"x\"]"));
+        scene.clients.push(sender);
+        scene.run_for(PATIENCE / 2);
+    };
+    send(&mut scene, "taken");
+    send(&mut scene, "first");
+    send(&mut scene, "second");
+    assert_eq!(answer_of(&scene, "taken"), "204");
+    assert_eq!(answer_of(&scene, "first"), "503");
+    assert_eq!(answer_of(&scene, "second"), "503", "the session has ended");
+    let ended = PATIENCE / 2 + PATIENCE + MILLISECOND;
+    assert_eq!(scene.times_of("application: xhr_streaming: SlowApplication"), [ended]);
+}
