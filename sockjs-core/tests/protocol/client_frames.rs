@@ -221,6 +221,7 @@ fn what_is_held_does_not_outlive_its_session() {
     open.endpoint.send(open.key, Message::text("never written")).unwrap();
     let handed = open.endpoint.poll_transmit(&mut open.receiver, &mut BytesMut::new());
     assert!(handed.is_some() && open.receiver.is_holding());
+    open.drain();
     open.advance(10);
     assert_eq!(open.end(), (Cause::SlowConsumer, 4500, 1));
     assert_eq!(open.transmit().len(), 2, "the close frame and the close");
