@@ -7,6 +7,7 @@ use http::Response;
 use serde::{Deserialize, Serialize};
 
 use crate::info::ConnectionInfo;
+use crate::limits::DRAINED_BYTES;
 use crate::message::Message;
 use crate::permit::SendReply;
 use crate::receiver::Receiver;
@@ -79,6 +80,23 @@ pub enum FrameKind {
     Close(CloseReason),
 }
 
+/// What came from a WebSocket's client, as the driver's codec read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientFrame<'a> {
+    /// A text message, whole.
+    Text(&'a str),
+    /// A binary message, whole.
+    Binary(&'a [u8]),
+    /// A pong, whether it was asked for or not. Pings are the codec's to answer.
+    Pong,
+    /// The client's close, perhaps with a code and a reason. It is the codec's to echo; nothing is
+    /// transmitted after it.
+    Close(Option<CloseReason>),
+    /// What is no WebSocket, or over the limit; to be closed with this.
+    Violation(CloseReason),
+}
+
 /// What to do for a request that the endpoint decided on.
 #[derive(Debug)]
 pub enum Action {
@@ -117,6 +135,17 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The longest body of the request that is to be read: the messages' of [`Action::Collect`]; with
+    /// any other, what is dropped so that the connection can go on. After a longer one it must close.
+    pub fn max_body_bytes(&self) -> usize {
+        match self {
+            Self::Collect { max_bytes, .. } => *max_bytes,
+            _ => DRAINED_BYTES,
+        }
+    }
+}
+
 /// Something that became ready. At most one of a kind is queued for a session.
 #[derive(Debug)]
 pub enum Event {
@@ -131,7 +160,8 @@ pub enum Event {
     /// receiver again.
     Transmit(SessionKey),
     /// [`Endpoint::handle_messages`](crate::Endpoint::handle_messages) may be tried again after it
-    /// said full.
+    /// said full; or [`Endpoint::poll_transmit`](crate::Endpoint::poll_transmit), for a receiver
+    /// that holds messages.
     Resume(SessionKey),
     /// The session ended. Always the last event for the application; a receiver may still be told
     /// to transmit its close frame.

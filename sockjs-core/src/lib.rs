@@ -161,7 +161,7 @@ pub use endpoint::Endpoint;
 pub use endpoint::ids::Seed;
 pub use endpoint::stats::{RATE_WINDOW_SECS, Stats};
 pub use event::{
-    Action, ChunkId, Event, FrameKind, Gone, Refused, SendError, SessionKey, Transmit,
+    Action, ChunkId, ClientFrame, Event, FrameKind, Gone, Refused, SendError, SessionKey, Transmit,
 };
 pub use info::ConnectionInfo;
 pub use limits::{Limits, Quota};

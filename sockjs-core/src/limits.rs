@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
+/// So much of a body that nobody wants is read and dropped, so that its connection can go on
+/// (PROTOCOL §6).
+pub const DRAINED_BYTES: usize = 64 * KIB;
+
 /// All limits of a service. Each has a default that is safe in the open internet; `usize::MAX` and
 /// [`Duration::MAX`] switch one off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -132,6 +132,18 @@ pub enum BodyError {
     Broken,
 }
 
+/// The status that says so, of a request's head too.
+impl From<BodyError> for StatusCode {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::PAYLOAD_TOO_LARGE,
+            BodyError::Busy => Self::SERVICE_UNAVAILABLE,
+            BodyError::TimedOut => Self::REQUEST_TIMEOUT,
+            BodyError::Broken => Self::BAD_REQUEST,
+        }
+    }
+}
+
 impl SendReply {
     /// For a body whose messages may cost `limit_bytes`.
     pub(crate) fn new(permit: SendPermit, limit_bytes: usize) -> Self {
@@ -180,13 +192,10 @@ impl SendReply {
 
     /// The body could not be read.
     pub fn unread(self, error: BodyError) -> Response<Bytes> {
-        let status = match error {
-            BodyError::Busy => return self.answer.unavailable("The server is busy\n"),
-            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            BodyError::Broken => StatusCode::BAD_REQUEST,
-        };
-        self.answer.text(status, format!("{error}\n"))
+        match error {
+            BodyError::Busy => self.answer.unavailable("The server is busy\n"),
+            error => self.answer.text(error.into(), format!("{error}\n")),
+        }
     }
 
     /// The session is gone, or the application lagged for too long.

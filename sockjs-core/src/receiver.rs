@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::BytesMut;
 
 use crate::event::{ChunkId, FrameKind, SessionKey, Transmit};
+use crate::message::Message;
 use crate::wire::callback::Callback;
 use crate::wire::close::CloseReason;
 use crate::wire::frame;
@@ -24,6 +25,8 @@ pub struct Receiver {
     /// Whether the prelude is still to come, before the stage.
     prelude: bool,
     pub(crate) stage: Stage,
+    /// A WebSocket client's messages that found no room yet.
+    pub(crate) held: Vec<Message>,
 }
 
 /// What a receiver transmits next.
@@ -52,7 +55,8 @@ impl Receiver {
         callback: Option<Callback>,
         stage: Stage,
     ) -> Self {
-        Self { number, transport, callback, prelude: transport.has_prelude(), stage }
+        let prelude = transport.has_prelude();
+        Self { number, transport, callback, prelude, stage, held: Vec::new() }
     }
 
     /// Which of its endpoint's receivers it is, from 0: none other has the number.
@@ -73,6 +77,12 @@ impl Receiver {
     /// Whether the last transmit said `fin`.
     pub fn is_finished(&self) -> bool {
         matches!(self.stage, Stage::Finished)
+    }
+
+    /// Whether messages of its client wait in here for an application that lags; see
+    /// [`Endpoint::handle_frame`](crate::Endpoint::handle_frame).
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
     }
 
     pub(crate) fn attachment(&self) -> Option<Attachment> {

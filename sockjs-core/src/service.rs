@@ -121,6 +121,21 @@ impl Service {
         entropy: Option<u32>,
         now: Timestamp,
     ) -> Route {
+        let is_head = head.method == Method::HEAD;
+        match self.decide(head, peer, entropy, now) {
+            // HEAD is GET without the body; its length is still told.
+            Route::Respond(response) if is_head => Route::Respond(response.map(|_| Bytes::new())),
+            route => route,
+        }
+    }
+
+    fn decide(
+        &self,
+        head: request::Parts,
+        peer: &Peer,
+        entropy: Option<u32>,
+        now: Timestamp,
+    ) -> Route {
         let settings = self.settings();
         let rest = path::below(&settings.prefix, head.uri.path());
         let answer = self.with_cookie(answer_below(rest), rest, &head);
@@ -143,20 +158,13 @@ impl Service {
         }
         match resource {
             Resource::Greeting => {
-                let text = answer.text(StatusCode::OK, "Welcome to SockJS!\n");
-                Route::Respond(bodiless_for(&head.method, text))
+                Route::Respond(answer.text(StatusCode::OK, "Welcome to SockJS!\n"))
             }
-            Resource::Info => {
-                let info = match entropy {
-                    Some(entropy) => self.info(&head, answer, entropy),
-                    None => answer.unavailable(DRAINING),
-                };
-                Route::Respond(bodiless_for(&head.method, info))
-            }
-            Resource::Iframe => {
-                let page = self.0.iframe.respond(&head.headers, now);
-                Route::Respond(bodiless_for(&head.method, page))
-            }
+            Resource::Info => Route::Respond(match entropy {
+                Some(entropy) => self.info(&head, answer, entropy),
+                None => answer.unavailable(DRAINING),
+            }),
+            Resource::Iframe => Route::Respond(self.0.iframe.respond(&head.headers, now)),
             Resource::RawWebsocket => self.websocket(Transport::RawWebsocket, head, peer, answer),
             Resource::Receive(transport) if transport.is_websocket() => {
                 self.websocket(transport, head, peer, answer)
@@ -256,9 +264,4 @@ fn answer_below(rest: Option<&str>) -> Answer {
         Some(rest) if rest == "/info" || path::is_of_session(rest) => Answer::uncached(),
         _ => Answer::default(),
     }
-}
-
-/// HEAD is GET without the body; its length is still told.
-fn bodiless_for(method: &Method, response: Response<Bytes>) -> Response<Bytes> {
-    if method == Method::HEAD { response.map(|_| Bytes::new()) } else { response }
 }

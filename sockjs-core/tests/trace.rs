@@ -43,6 +43,8 @@ fn recorded(redaction: Option<Seed>) -> Vec<u8> {
     sim.record(redaction);
     sim.receive("stream", "/000/very-secret/xhr_streaming");
     sim.post("send", "/000/very-secret/xhr_send", r#"["a secret", "\u2028%\"<"]"#);
+    let key = sim.key(1);
+    assert!(sim.endpoint.peek(key).is_some_and(|message| message == "a secret"));
     assert_eq!(sim.recv_text(1).as_deref(), Some("a secret"));
     sim.send(1, "another secret").unwrap();
     sim.advance(secs(25));

@@ -9,12 +9,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
 use hyper::rt::Sleep;
 use sockjs_core::BodyError;
+use sockjs_core::limits::DRAINED_BYTES;
 
 use crate::claim::Claim;
 use crate::runtime::Runtime;
-
-/// Body bytes of a refused request that are read, so that its connection can go on (PROTOCOL §6).
-pub(crate) const DRAINED_BYTES: usize = 64 * 1024;
 
 /// Reads a whole body of at most `max_bytes`, as far as `claim` allows.
 pub(crate) async fn collect<B: Body>(

@@ -53,7 +53,9 @@ mod websocket_frames;
 // §8 HTTP manners
 mod http10;
 mod http_bodies;
+mod http_chunked;
 mod http_connections;
+mod http_continue;
 mod http_malformed;
 
 // what could come back

@@ -1,12 +1,11 @@
 //! PROTOCOL.md against examples/blocking.rs, which has no async runtime; with the services of §9.
 //!
 //! Left out, because the program is kept short:
-//! - `http_bodies` and `body_limits`: it reads no chunked request bodies (400, and the connection
-//!   closes) and says no `100 Continue`. Clients of SockJS in browsers send neither. What these
-//!   modules ask of bodies with a length it does.
-//! - `websocket_fragments`: its WebSocket library counts the fragments of a message as they arrive,
-//!   so it refuses the last one with 1009 only when that has arrived, not from its header.
+//! - `http_chunked`: it reads no chunked request bodies, but answers 400 and closes;
+//! - `http_continue`: it says no `100 Continue`, so who waits for it waits in vain;
 //! - `second_signal`: it does not wait for sessions, so nobody needs one.
+//!
+//! Clients of SockJS neither chunk their requests nor wait.
 #![forbid(unsafe_code)]
 
 mod adapter {
@@ -19,6 +18,7 @@ mod conformance {
     mod abandoned;
     mod back_pressure;
     mod binding;
+    mod body_limits;
     mod caching;
     mod callbacks;
     mod closing;
@@ -29,6 +29,7 @@ mod conformance {
     mod handshake;
     mod heartbeat;
     mod http10;
+    mod http_bodies;
     mod http_connections;
     mod http_malformed;
     mod ids;
@@ -55,5 +56,6 @@ mod conformance {
     mod volume;
     mod websocket;
     mod websocket_errors;
+    mod websocket_fragments;
     mod websocket_frames;
 }

@@ -12,7 +12,7 @@ use crate::permit::{
 };
 use crate::receiver::Attachment;
 use crate::report::Grade;
-use crate::service::DRAINING;
+use crate::service::{DRAINING, Route};
 use crate::session::Attach;
 use crate::web::answer::Answer;
 use crate::wire::transport::Transport;
@@ -26,6 +26,17 @@ impl Endpoint {
         let slot = self.ids.get(permit.id());
         let holding = slot.and_then(|slot| self.sessions.get(*slot));
         holding.is_some_and(|holding| holding.session.is_occupied())
+    }
+
+    /// Any request, as [`Service::route`] made it out: for drivers that have nothing to ask before
+    /// the endpoint decides. `who` is what the application's `authorize` found.
+    pub fn handle_route(&mut self, route: Route, who: Option<Principal>, now: Timestamp) -> Action {
+        match route {
+            Route::Respond(response) => Action::Respond(response),
+            Route::Receive(permit) => self.handle_receive(*permit, who, now),
+            Route::Send(permit) => self.handle_send(*permit, who, now),
+            Route::Websocket(permit) => self.handle_websocket(*permit, who, now),
+        }
     }
 
     /// A receive request: opens a session, attaches to one, or is refused. `who` is what the

@@ -1,6 +1,7 @@
 //! An endpoint: sessions, their expiry, and the limits among them (DESIGN §2).
 
 mod admit;
+mod frames;
 pub(crate) mod ids;
 pub(crate) mod stats;
 mod timers;
@@ -218,16 +219,11 @@ impl Endpoint {
 
     /// A receiver ended before its `fin`. One that has finished, or is no longer its session's,
     /// changes nothing.
-    pub fn handle_gone(&mut self, receiver: Receiver, why: Gone, now: Timestamp) {
-        if let Some(chunk) = receiver.last_chunk() {
-            return self.handle_lost(chunk, now);
+    pub fn handle_gone(&mut self, mut receiver: Receiver, why: Gone, now: Timestamp) {
+        match receiver.last_chunk() {
+            Some(chunk) => self.handle_lost(chunk, now),
+            None => self.leave(&mut receiver, why, now),
         }
-        let Some(attachment) = receiver.attachment() else { return };
-        self.with(attachment.session, now, |session, service, now| {
-            if session.is_attached(attachment.number) {
-                session.gone(why, service.settings(), now);
-            }
-        });
     }
 
     /// A WebSocket client answered a ping.
@@ -304,6 +300,13 @@ impl Endpoint {
         message
     }
 
+    /// The client's next message, which stays where it is: for an application that does not know yet
+    /// whether it can go on with it. After `None`, wait for [`Event::Readable`].
+    pub fn peek(&mut self, key: SessionKey) -> Option<Message> {
+        let holding = self.sessions.get_mut(key.slot)?;
+        holding.session.peek()
+    }
+
     /// Closes a session: what is queued is delivered first, then the close frame. Closing again
     /// changes nothing.
     pub fn close(&mut self, key: SessionKey, reason: CloseReason) {
@@ -369,12 +372,16 @@ impl Endpoint {
     }
 
     /// The next frame for a receiver, appended to `buf`: one a call. `None` until
-    /// [`Event::Transmit`] names its session.
+    /// [`Event::Transmit`] names its session. What the receiver holds of its client's messages is
+    /// passed on first.
     pub fn poll_transmit(
         &mut self,
         receiver: &mut Receiver,
         buf: &mut BytesMut,
     ) -> Option<Transmit> {
+        if receiver.is_holding() {
+            self.pass_on(receiver);
+        }
         if let Some(transmit) = receiver.transmit_alone(buf) {
             return Some(self.counted(transmit));
         }
@@ -423,6 +430,15 @@ impl Endpoint {
     /// Whether no session is left, ended ones included.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// The sessions that are open to the application, in no order that means anything.
+    pub fn sessions(&self) -> Vec<SessionKey> {
+        let open = self
+            .sessions
+            .iter()
+            .filter(|(_, holding)| holding.is_live && holding.session.is_opened());
+        open.map(|(slot, _)| SessionKey { shard: self.shard, slot }).collect()
     }
 
     /// Sessions that have not ended.

@@ -22,6 +22,10 @@ impl Inbox {
         self.queue.extend(batch.drain(..));
     }
 
+    pub(crate) fn front(&self) -> Option<&Message> {
+        self.queue.front()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Message> {
         let message = self.queue.pop_front()?;
         self.bytes -= message.cost();

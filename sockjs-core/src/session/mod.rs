@@ -327,6 +327,16 @@ impl Session {
         message
     }
 
+    /// The application looks at the message that it would take.
+    pub(crate) fn peek(&mut self) -> Option<Message> {
+        if !matches!(self.phase, Phase::Opening | Phase::Open) {
+            return None;
+        }
+        let message = self.inbox.front().cloned();
+        self.waits.reader |= message.is_none();
+        message
+    }
+
     /// The client sent messages: all are taken or none. `fits` says whether the total of all
     /// sessions has room for their `cost`. They were first tried at `since`.
     pub(crate) fn deliver(

@@ -90,6 +90,9 @@ pub enum Input {
         receiver: u64,
     },
     PollTimeout,
+    AppPeek {
+        session: u64,
+    },
 }
 
 /// A request that names a session or opens one, as routing found it to be in order.

@@ -215,6 +215,10 @@ impl Player {
                 let key = self.key(*session);
                 return self.checks.received(self.endpoint.recv(key).as_ref());
             }
+            Input::AppPeek { session } => {
+                let key = self.key(*session);
+                return self.checks.received(self.endpoint.peek(key).as_ref());
+            }
             Input::AppClose { session, code, text } => {
                 self.endpoint.close(self.key(*session), CloseReason::new(*code, text.clone()));
             }

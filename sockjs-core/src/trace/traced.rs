@@ -13,14 +13,15 @@ use crate::binding::Principal;
 use crate::wire::callback::Callback;
 use crate::{
     Action, BindingSetting, ChunkId, CloseReason, Event, Gone, Limits, Message, Quota,
-    ReceivePermit, Receiver, Refused, Seed, SendError, SendPermit, SessionKey, Settings,
+    ReceivePermit, Receiver, Refused, Route, Seed, SendError, SendPermit, SessionKey, Settings,
     SlowConsumers, Stats, Timestamp, Transmit, WebsocketPermit, permit,
 };
 
 /// An endpoint, and the recording of its calls if there is one. Without one, a call costs a look
 /// more than the endpoint's own.
 ///
-/// It has the methods of [`Endpoint`], which say what they do.
+/// It has the methods of [`Endpoint`], which say what they do; but
+/// [`handle_frame`](Endpoint::handle_frame), for which messages, pongs and the end are told one by one.
 #[derive(Debug)]
 pub struct Traced {
     endpoint: Endpoint,
@@ -150,6 +151,15 @@ impl Traced {
 /// As [`Endpoint`]'s.
 #[allow(missing_docs, clippy::missing_errors_doc)]
 impl Traced {
+    pub fn handle_route(&mut self, route: Route, who: Option<Principal>, now: Timestamp) -> Action {
+        match route {
+            Route::Respond(response) => Action::Respond(response),
+            Route::Receive(permit) => self.handle_receive(*permit, who, now),
+            Route::Send(permit) => self.handle_send(*permit, who, now),
+            Route::Websocket(permit) => self.handle_websocket(*permit, who, now),
+        }
+    }
+
     pub fn handle_receive(
         &mut self,
         permit: ReceivePermit,
@@ -285,6 +295,13 @@ impl Traced {
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         self.call(None, |_| Input::AppRecv { session: number(key) });
         let message = self.endpoint.recv(key);
+        self.returned(|checks| checks.received(message.as_ref()));
+        message
+    }
+
+    pub fn peek(&mut self, key: SessionKey) -> Option<Message> {
+        self.call(None, |_| Input::AppPeek { session: number(key) });
+        let message = self.endpoint.peek(key);
         self.returned(|checks| checks.received(message.as_ref()));
         message
     }

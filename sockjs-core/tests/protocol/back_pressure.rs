@@ -262,3 +262,53 @@ fn a_reader_is_told_once_when_there_is_something_again() {
     sim.message("w", "\"4\"");
     sim.expect(&["+0.000s #1: readable"]);
 }
+
+#[test]
+fn a_message_that_was_looked_at_stays() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    let key = sim.key(1);
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    sim.skip();
+    for _ in 0..2 {
+        assert_eq!(sim.endpoint.peek(key), Some(Message::text("1")));
+    }
+    assert!(sim.post("q", "/000/s/xhr_send", "[\"2\"]").is_none(), "there is still no room");
+    assert_eq!(sim.recv_text(1).as_deref(), Some("1"));
+    sim.expect(&["+0.000s q: 204"]);
+    assert_eq!(sim.recv_text(1).as_deref(), Some("2"));
+}
+
+#[test]
+fn who_looks_in_vain_is_told_when_there_is_something() {
+    use crate::common::request::{head, peer, post};
+    use crate::common::{START, settings};
+    use bytes::BytesMut;
+    use sockjs_core::{Action, Endpoint, Event, Quota, Seed, Service};
+
+    let service = Service::new(settings()).unwrap();
+    let quota = Quota::whole(&service.settings().limits);
+    let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
+    let route = service.route(head(post("/000/s/xhr")), &peer(), 0, START);
+    let Action::Poll { mut receiver, .. } = endpoint.handle_route(route, None, START) else {
+        panic!("a poll")
+    };
+    assert_eq!(endpoint.sessions(), [], "nobody knows of it yet");
+    let open = endpoint.poll_transmit(&mut receiver, &mut BytesMut::new());
+    assert!(open.is_some_and(|open| open.fin));
+    let Some(Event::Opened(key, _)) = endpoint.poll_event() else { panic!("no session") };
+    assert_eq!(endpoint.sessions(), [key]);
+    for text in ["x", "y"] {
+        assert_eq!(endpoint.peek(key), None);
+        endpoint.handle_messages(key, &mut vec![Message::text(text)], START).unwrap();
+        assert!(matches!(endpoint.poll_event(), Some(Event::Readable(told)) if told == key));
+        assert_eq!(endpoint.peek(key), Some(Message::text(text)));
+        assert_eq!(endpoint.recv(key), Some(Message::text(text)));
+    }
+    endpoint.handle_messages(key, &mut vec![Message::text("z")], START).unwrap();
+    assert_eq!(endpoint.peek(key), Some(Message::text("z")));
+    endpoint.shutdown(sockjs_core::CloseReason::SERVER_GOING_AWAY);
+    assert_eq!(endpoint.peek(key), None, "nothing is to be taken any more");
+    endpoint.handle_timeout(START + secs(60));
+    assert_eq!(endpoint.sessions(), []);
+}

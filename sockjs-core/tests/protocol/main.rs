@@ -6,6 +6,7 @@ mod abort;
 mod account;
 mod back_pressure;
 mod binding;
+mod client_frames;
 mod closing;
 mod driving;
 mod expiry;

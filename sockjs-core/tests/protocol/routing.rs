@@ -212,6 +212,17 @@ fn wrong_methods() {
 }
 
 #[test]
+fn head_is_get_without_the_body() {
+    for path in ["", "/info", "/iframe.html", "/nothing", "/0/s/nothing"] {
+        let (get, head) = (answer(get(path)), answer(Request::head(format!("/echo{path}"))));
+        assert_eq!(head.status(), get.status(), "{path}");
+        assert_eq!(head.headers()["content-type"], get.headers()["content-type"], "{path}");
+        assert!(head.headers().contains_key("content-length"), "{path}");
+        assert!(head.body().is_empty() && !get.body().is_empty(), "{path}");
+    }
+}
+
+#[test]
 fn transports_that_are_off_are_404_with_their_preflights() {
     let off = |transport: Transport| {
         service(|settings| settings.transports = settings.transports.without(transport))

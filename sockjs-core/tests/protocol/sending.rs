@@ -3,7 +3,7 @@
 use crate::common::request::{get, head, peer, post};
 use crate::common::{START, Sim, secs};
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use sockjs_core::{Action, BodyError, CloseReason, Refused, Route};
 
 fn open() -> Sim {
@@ -136,6 +136,7 @@ fn bodies_that_cannot_be_read_have_their_answers() {
     {
         let answer = reply().unread(error);
         assert_eq!(answer.status(), status);
+        assert_eq!(answer.status(), StatusCode::from(error));
         assert_eq!(header(&answer, "access-control-allow-origin"), Some("*"));
         assert_eq!(header(&answer, "vary"), Some("Origin"));
     }
@@ -153,13 +154,18 @@ fn an_announced_length_over_the_limit_is_refused_unread_if_the_session_is_known(
         let Route::Send(permit) = sim.service().route(head(request), &peer(), 0, START) else {
             panic!("a send request")
         };
-        match sim.endpoint.handle_send(*permit, None, START) {
-            Action::Collect { max_bytes, .. } => Err(max_bytes),
-            Action::Respond(answer) => Ok(answer.status().as_u16()),
+        let action = sim.endpoint.handle_send(*permit, None, START);
+        let worth_reading = action.max_body_bytes();
+        match action {
+            Action::Collect { max_bytes, .. } => Err((max_bytes, worth_reading)),
+            Action::Respond(answer) => {
+                assert_eq!(worth_reading, 64 * 1024, "to be dropped");
+                Ok(answer.status().as_u16())
+            }
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(ask("s", "12"), Err(12));
+    assert_eq!(ask("s", "12"), Err((12, 12)));
     assert_eq!(ask("s", "13"), Ok(413));
     assert_eq!(ask("s", "18446744073709551615"), Ok(413));
     assert_eq!(ask("t", "13"), Ok(404));

@@ -3,9 +3,7 @@
 use crate::common::request::{head, peer, post, websocket};
 use crate::common::{START, Sim, secs, settings};
 use bytes::BytesMut;
-use sockjs_core::{
-    Action, Cause, CloseReason, Endpoint, Event, FrameKind, Quota, Route, Seed, Service,
-};
+use sockjs_core::{Action, Cause, CloseReason, Endpoint, Event, FrameKind, Quota, Seed, Service};
 
 const GOING: &str = "c[1001,\\\"Server going away\\\"]";
 
@@ -99,15 +97,11 @@ fn a_receiver_that_is_just_opening_gets_its_open_frame_first() {
     ] {
         let quota = Quota::whole(&service.settings().limits);
         let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
-        let mut receiver = match service.route(head(request), &peer(), 0, START) {
-            Route::Receive(permit) => match endpoint.handle_receive(*permit, None, START) {
-                Action::Poll { receiver, .. } | Action::Stream { receiver, .. } => receiver,
-                other => panic!("{other:?}"),
-            },
-            Route::Websocket(permit) => match endpoint.handle_websocket(*permit, None, START) {
-                Action::Upgrade { receiver, .. } => receiver,
-                other => panic!("{other:?}"),
-            },
+        let route = service.route(head(request), &peer(), 0, START);
+        let mut receiver = match endpoint.handle_route(route, None, START) {
+            Action::Poll { receiver, .. }
+            | Action::Stream { receiver, .. }
+            | Action::Upgrade { receiver, .. } => receiver,
             other => panic!("{other:?}"),
         };
         endpoint.shutdown(CloseReason::SERVER_GOING_AWAY);

@@ -1,6 +1,4 @@
-//! WebSockets: framing sans I/O, and the pump that moves bytes between it and a stream.
+//! WebSockets: the pump that moves bytes between a codec and a stream.
 
-pub(crate) mod codec;
 mod deadline;
-mod frame;
 pub(crate) mod pump;

@@ -15,10 +15,9 @@ use sockjs_core::{
     ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Settings, Timestamp,
     Transport,
 };
+use sockjs_websocket::{Codec, Incoming};
 
-use super::codec::{Codec, Incoming};
 use super::deadline::Deadline;
-use super::frame::{self, Opcode};
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
@@ -238,7 +237,7 @@ impl Pump {
                 Ok(Some(Incoming::Binary(bytes))) => {
                     payload::read_websocket_binary(self.transport, &bytes, &mut self.batch)
                 }
-                Err(violation) => Err(CloseReason::new(violation.code, violation.reason)),
+                Err(violation) => Err(violation.into()),
             };
             if let Err(reason) = reason {
                 return self.violated(reason);
@@ -326,25 +325,16 @@ impl Pump {
 
     fn transmit(&mut self, turn: &mut Turn<'_>, waker: &Waker) {
         while self.output.len() < OUTPUT_BYTES {
-            let mark = frame::begin(&mut self.output);
+            let mark = self.codec.begin(&mut self.output);
             let transmit = self.guard.transmit_in(turn, &mut self.output, waker);
             let Poll::Ready(Some(transmit)) = transmit else {
-                return frame::abandon(mark, &mut self.output);
+                return self.codec.abandon(mark, &mut self.output);
             };
             self.handed = transmit.chunk.or(self.handed);
-            match transmit.frame {
-                FrameKind::Text => frame::finish(mark, Opcode::Text, &mut self.output),
-                FrameKind::Binary => frame::finish(mark, Opcode::Binary, &mut self.output),
-                FrameKind::Ping => {
-                    self.liveness = Liveness::Asked;
-                    frame::finish(mark, Opcode::Ping, &mut self.output);
-                }
-                FrameKind::Close(reason) => {
-                    frame::abandon(mark, &mut self.output);
-                    let code = reason.websocket_code();
-                    self.codec.close(code, reason.text(), &mut self.output);
-                }
+            if transmit.frame == FrameKind::Ping {
+                self.liveness = Liveness::Asked;
             }
+            self.codec.finish(mark, &transmit.frame, &mut self.output);
         }
     }
 

@@ -205,12 +205,9 @@ impl Sim {
         let (now, before) = (self.tell(), self.state());
         let head = request::head(request);
         let id = id_of(head.uri.path()).map(str::to_owned);
-        let action = match self.service().route(head, &request::peer(), 0, now) {
-            Route::Respond(response) => Action::Respond(response),
-            Route::Receive(permit) => self.endpoint.handle_receive(*permit, who, now),
-            Route::Websocket(permit) => self.endpoint.handle_websocket(*permit, who, now),
-            Route::Send(_) => panic!("a send request: use post"),
-        };
+        let route = self.service().route(head, &request::peer(), 0, now);
+        assert!(!matches!(route, Route::Send(_)), "a send request: use post");
+        let action = self.endpoint.handle_route(route, who, now);
         let response = self.act(name.into(), id.as_deref(), action);
         if response.is_some() {
             let unchanged = self.state() == before && self.endpoint.poll_event().is_none();

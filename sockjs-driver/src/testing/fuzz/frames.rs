@@ -4,7 +4,7 @@ use std::iter;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::websocket::codec::{Codec, Incoming};
+use sockjs_websocket::{Codec, Incoming};
 
 /// Limits of a message, among them those at the edges of the header's formats.
 const LIMITS: [usize; 7] = [0, 1, 16, 125, 126, 300, 70_000];

@@ -1,4 +1,4 @@
-//! What arrives on a WebSocket, sans I/O (PROTOCOL.md §7; RFC 6455 §5–§7).
+//! One WebSocket, sans I/O (PROTOCOL.md §7; RFC 6455 §5–§7).
 //!
 //! Headers are judged here: what a header alone condemns is refused before its payload is waited
 //! for. Whole frames that pass go to tungstenite's machine, which unmasks, joins fragments,
@@ -13,14 +13,15 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use bytes::{Buf, Bytes, BytesMut};
+use sockjs_core::{ClientFrame, CloseReason, FrameKind};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message, Utf8Bytes};
 
-use super::frame::{self, NOT_UTF8, OVER_LIMIT, Violation, protocol};
+use super::frame::{self, Mark, NOT_UTF8, OVER_LIMIT, Opcode, Violation, protocol};
 
 /// Something arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Incoming {
+pub enum Incoming {
     /// A whole text message. It shares the machine's buffer: copy what is kept for long.
     Text(Utf8Bytes),
     /// A whole binary message, sharing likewise.
@@ -31,14 +32,28 @@ pub(crate) enum Incoming {
     Closed(Option<(u16, String)>),
 }
 
+impl<'a> From<&'a Incoming> for ClientFrame<'a> {
+    fn from(incoming: &'a Incoming) -> Self {
+        match incoming {
+            Incoming::Text(text) => Self::Text(text),
+            Incoming::Binary(bytes) => Self::Binary(bytes),
+            Incoming::Pong => Self::Pong,
+            Incoming::Closed(close) => {
+                let reason = |(code, text): &(u16, String)| CloseReason::new(*code, text.clone());
+                Self::Close(close.as_ref().map(reason))
+            }
+        }
+    }
+}
+
 /// What the machine reads at a time. It fills as much with zeroes before every read, so its own
 /// default (128 KiB) would cost more than all else. A longer frame grows its buffer, and then the
 /// machine is not kept.
 const MACHINE_READ_BYTES: usize = 1024;
 
-/// The reading half of one server-side WebSocket.
+/// The server's side of one WebSocket.
 #[derive(Debug)]
-pub(crate) struct Codec {
+pub struct Codec {
     max_message_bytes: usize,
     phase: Phase,
     machine: Option<Box<WebSocketContext>>,
@@ -77,7 +92,7 @@ enum Judged {
 impl Codec {
     /// A connection right after its handshake. Messages, whole or in fragments, of more payload
     /// than `max_message_bytes` are refused.
-    pub(crate) fn new(max_message_bytes: usize) -> Self {
+    pub fn new(max_message_bytes: usize) -> Self {
         Self {
             max_message_bytes,
             phase: Phase::Open,
@@ -99,7 +114,7 @@ impl Codec {
     /// # Errors
     /// After a [`Violation`] call [`close`](Self::close) with its code; further input is thrown
     /// away. If our close was already sent, just drop the connection.
-    pub(crate) fn read(
+    pub fn read(
         &mut self,
         input: &mut BytesMut,
         output: &mut BytesMut,
@@ -137,7 +152,7 @@ impl Codec {
     /// [`Incoming::Closed`]. Does nothing if a close was sent before.
     ///
     /// The reason is cut to 123 bytes of whole characters; the code is sent as it stands.
-    pub(crate) fn close(&mut self, code: u16, reason: &str, output: &mut BytesMut) {
+    pub fn close(&mut self, code: u16, reason: &str, output: &mut BytesMut) {
         self.phase = match self.phase {
             Phase::Open => Phase::Closing,
             Phase::Failed => Phase::Closed,
@@ -146,14 +161,46 @@ impl Codec {
         frame::write_close(code, reason, output);
     }
 
+    /// Begins a frame at the end of `output`: append its payload there, then [`finish`](Self::finish)
+    /// or [`abandon`](Self::abandon) it.
+    pub fn begin(&self, output: &mut BytesMut) -> Mark {
+        frame::begin(output)
+    }
+
+    /// Makes all that was appended since `mark` the payload of one frame. A close has none but its
+    /// reason, and goes as by [`close`](Self::close).
+    pub fn finish(&mut self, mark: Mark, kind: &FrameKind, output: &mut BytesMut) {
+        match kind {
+            FrameKind::Text => frame::finish(mark, Opcode::Text, output),
+            FrameKind::Binary => frame::finish(mark, Opcode::Binary, output),
+            FrameKind::Ping => frame::finish(mark, Opcode::Ping, output),
+            FrameKind::Close(reason) => {
+                frame::abandon(mark, output);
+                self.close(reason.websocket_code(), reason.text(), output);
+            }
+        }
+    }
+
+    /// Takes back a frame that was begun, with what was appended since.
+    pub fn abandon(&self, mark: Mark, output: &mut BytesMut) {
+        frame::abandon(mark, output);
+    }
+
+    /// Appends a frame with this payload.
+    pub fn write(&mut self, kind: &FrameKind, payload: &[u8], output: &mut BytesMut) {
+        let mark = self.begin(output);
+        output.extend_from_slice(payload);
+        self.finish(mark, kind, output);
+    }
+
     /// Payload that is held here of a fragmented message that is unfinished.
-    pub(crate) fn gathered_bytes(&self) -> usize {
+    pub fn gathered_bytes(&self) -> usize {
         self.gathered.unwrap_or_default()
     }
 
     /// Lets go of the machine if it is empty; the next frame makes a new one. For the moment when
     /// the connection's read buffer is given back, too.
-    pub(crate) fn release(&mut self) {
+    pub fn release(&mut self) {
         if !self.fed && self.gathered.is_none() {
             self.machine = None;
             self.grown = false;
@@ -286,7 +333,7 @@ impl Write for Feed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::websocket::frame::tests::client_frame;
+    use crate::frame::tests::client_frame;
 
     type Events = (Vec<Result<Incoming, Violation>>, BytesMut);
 
@@ -504,5 +551,37 @@ mod tests {
             }
             read_all(&wire);
         }
+    }
+
+    #[test]
+    fn frames_of_the_core_are_written() {
+        let (mut codec, mut output) = (Codec::new(1000), BytesMut::new());
+        codec.write(&FrameKind::Text, b"text", &mut output);
+        codec.write(&FrameKind::Binary, &[0, 255], &mut output);
+        codec.write(&FrameKind::Ping, b"", &mut output);
+        let mark = codec.begin(&mut output);
+        codec.abandon(mark, &mut output);
+        // 2010 is no code for a WebSocket.
+        codec.write(&FrameKind::Close(CloseReason::new(2010, "x")), b"", &mut output);
+        codec.write(&FrameKind::Close(CloseReason::GO_AWAY), b"", &mut output);
+        assert_eq!(output, &b"\x81\x04text\x82\x02\x00\xff\x89\x00\x88\x03\x03\xe8x"[..]);
+    }
+
+    #[test]
+    fn what_arrives_is_what_the_core_takes() {
+        for (incoming, frame) in [
+            (Incoming::Text("x".into()), ClientFrame::Text("x")),
+            (Incoming::Binary(Bytes::from_static(b"x")), ClientFrame::Binary(b"x")),
+            (Incoming::Pong, ClientFrame::Pong),
+            (Incoming::Closed(None), ClientFrame::Close(None)),
+            (
+                Incoming::Closed(Some((3000, "x".into()))),
+                ClientFrame::Close(Some(CloseReason::new(3000, "x"))),
+            ),
+        ] {
+            assert_eq!(ClientFrame::from(&incoming), frame);
+        }
+        let violation = ClientFrame::Violation(CloseReason::new(1007, "Invalid UTF-8"));
+        assert_eq!(ClientFrame::from(&NOT_UTF8), violation);
     }
 }

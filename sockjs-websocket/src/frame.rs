@@ -5,7 +5,11 @@
 //! payload as it stands. The payload is written straight into the output buffer, between
 //! [`begin`] and [`finish`]; nothing is allocated but the buffer's own growth.
 
+use std::error::Error;
+use std::fmt;
+
 use bytes::{BufMut, BytesMut};
+use sockjs_core::{ClientFrame, CloseReason};
 
 /// The opcode of an outgoing frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +28,38 @@ pub(crate) enum Opcode {
 /// Where a frame begins whose payload is being written.
 #[derive(Debug)]
 #[must_use = "a frame begun is finished or abandoned, else four stray bytes are sent"]
-pub(crate) struct Mark {
+pub struct Mark {
     start: usize,
 }
 
 /// The peer broke the rules: close with this code and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Violation {
+pub struct Violation {
     /// 1002 (protocol), 1007 (not UTF-8) or 1009 (over the limit).
-    pub(crate) code: u16,
+    pub code: u16,
     /// What the peer is told.
-    pub(crate) reason: &'static str,
+    pub reason: &'static str,
 }
+
+impl From<Violation> for CloseReason {
+    fn from(violation: Violation) -> Self {
+        Self::new(violation.code, violation.reason)
+    }
+}
+
+impl From<&Violation> for ClientFrame<'_> {
+    fn from(violation: &Violation) -> Self {
+        Self::Violation((*violation).into())
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.reason)
+    }
+}
+
+impl Error for Violation {}
 
 pub(super) const OVER_LIMIT: Violation = Violation { code: 1009, reason: "Message too big" };
 pub(super) const NOT_UTF8: Violation = Violation { code: 1007, reason: "Invalid UTF-8" };
@@ -190,7 +214,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A frame as a client sends it; `first` is the byte with FIN and opcode.
-    pub(in super::super) fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mask = [0x37, 0xfa, 0x21, 0x3d];
         let mut frame = vec![first];
         match payload.len() {
