@@ -166,8 +166,8 @@ impl Endpoint {
         let cost = batch.iter().map(Message::cost).sum();
         let fits = self.has_room(cost);
         let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
-        let taken =
-            holding.session.deliver(batch, cost, fits, self.service.settings(), since.min(now));
+        let (settings, since) = (self.service.settings(), since.min(now));
+        let taken = holding.session.deliver(batch, cost, fits, settings, since, now);
         match taken {
             Ok(taken) => self.count_in(taken, count - taken),
             Err(Refused::Full) if !fits => self.starve(key.slot),

@@ -22,6 +22,8 @@ impl Session {
             *since = now;
         }
         self.resume();
+        // It is told to try again by this, and is waited for no longer.
+        self.waits.batch = None;
         self.wake_sender(settings);
         self.wake_reader();
         self.wake_receiver(settings);

@@ -60,8 +60,6 @@ impl Session {
                 Due::Patience if self.waits.batch.take_if(|batch| batch.told).is_some() => {}
                 Due::Patience => {
                     self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
-                    // It is told to try again by this, and is waited for no longer.
-                    self.waits.batch = None;
                 }
                 // The endpoint forgets it.
                 Due::Forget => {}

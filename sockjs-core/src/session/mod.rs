@@ -346,6 +346,7 @@ impl Session {
         fits: bool,
         settings: &Settings,
         since: Timestamp,
+        now: Timestamp,
     ) -> Result<u64, Refused> {
         match &self.phase {
             Phase::Opening | Phase::Open => {}
@@ -361,8 +362,7 @@ impl Session {
             return Ok(0);
         }
         if !fits || !self.inbox.has_room(cost, settings.limits.inbox_bytes) {
-            self.put_off(since);
-            return Err(Refused::Full);
+            return Err(self.put_off(since, settings, now));
         }
         self.waits.batch.take_if(|batch| batch.told);
         let count = batch.len() as u64;
@@ -385,14 +385,21 @@ impl Session {
         count
     }
 
-    /// Lets a batch wait until the application has taken what is before it.
-    fn put_off(&mut self, since: Timestamp) {
-        let since = (!self.transport.is_websocket()).then_some(since);
+    /// Lets a batch wait until the application has taken what is before it; a send request only as
+    /// long as it has patience left.
+    fn put_off(&mut self, since: Timestamp, settings: &Settings, now: Timestamp) -> Refused {
+        let is_request = !self.transport.is_websocket();
+        if is_request && since + settings.limits.send_patience <= now {
+            self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
+            return Refused::Overdue;
+        }
+        let since = is_request.then_some(since);
         match &mut self.waits.batch {
             Some(batch) if !batch.told => batch.since = batch.since.min(since),
             // Whoever was told tries again, and brings the time since when it waits.
             batch => *batch = Some(Batch { since, told: false }),
         }
+        Refused::Full
     }
 
     /// Whether send requests are still known here, be it that their messages are dropped.

@@ -1,7 +1,7 @@
 //! Back-pressure in both directions (PROTOCOL §6, DESIGN §4 and invariant 14).
 
 use crate::common::{Sim, millis, secs};
-use sockjs_core::{Message, SendError};
+use sockjs_core::{Message, Refused, SendError};
 
 #[test]
 fn a_full_queue_gives_the_message_back_and_says_when_there_is_room() {
@@ -91,6 +91,20 @@ fn patience_that_has_ended_is_no_deadline_any_more() {
     sim.timeout();
     assert!(sim.endpoint.poll_timeout().is_none_or(|at| at > sim.now()));
     assert_eq!(sim.unanswered(), 0);
+}
+
+/// Who is told in the last moment to try again may find that its patience has ended meanwhile.
+#[test]
+fn who_tries_in_vain_without_patience_left_is_refused_at_once() {
+    let mut sim = Sim::new(|settings| settings.limits.inbox_bytes = 65);
+    sim.receive("open", "/000/s/xhr");
+    sim.post("p", "/000/s/xhr_send", "[\"1\"]");
+    let (key, since) = (sim.key(1), sim.now());
+    for (waited, said) in [(millis(9_999), Refused::Full), (secs(10), Refused::Overdue)] {
+        let mut batch = vec![Message::text("2")];
+        let taken = sim.endpoint.handle_messages_since(key, &mut batch, since, since + waited);
+        assert_eq!((taken, batch.len()), (Err(said), 1));
+    }
 }
 
 #[test]
