@@ -106,6 +106,9 @@ impl Receiver {
             self.transport.write_prelude(self.callback.as_ref(), buf);
             return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false });
         }
+        if let Stage::Frames(_) = self.stage {
+            return None;
+        }
         match std::mem::replace(&mut self.stage, Stage::Finished) {
             Stage::Close(reason, chunk) if self.transport == Transport::RawWebsocket => {
                 Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true })
@@ -121,11 +124,7 @@ impl Receiver {
             Stage::WebsocketClose(reason, chunk) => {
                 Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true })
             }
-            frames @ Stage::Frames(_) => {
-                self.stage = frames;
-                None
-            }
-            Stage::Finished => None,
+            Stage::Frames(_) | Stage::Finished => None,
         }
     }
 

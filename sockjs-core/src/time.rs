@@ -46,8 +46,8 @@ impl std::ops::Add<Duration> for Timestamp {
 
     /// Saturates at the end of time.
     fn add(self, delay: Duration) -> Self {
-        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        let whole = delay.as_secs().saturating_mul(1_000_000);
+        Self(self.0.saturating_add(whole).saturating_add(delay.subsec_micros().into()))
     }
 }
 

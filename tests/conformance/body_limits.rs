@@ -114,10 +114,3 @@ fn a_large_refused_body_under_way_does_not_hide_the_answer() {
     connection.read_response(&request).expect_status(404);
     connection.expect_end();
 }
-
-#[test]
-fn a_target_over_its_limit_is_414_where_the_head_is_not() {
-    let server = server();
-    server.get(format!("/echo?{}", "x".repeat(8_100))).expect_status(200);
-    server.get(format!("/echo?{}", "x".repeat(8_200))).expect_status(414);
-}

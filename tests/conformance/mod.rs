@@ -57,6 +57,7 @@ mod http_chunked;
 mod http_connections;
 mod http_continue;
 mod http_malformed;
+mod http_targets;
 
 // what could come back
 mod injection;

@@ -3,6 +3,7 @@
 //! Left out, because the program is kept short:
 //! - `http_chunked`: it reads no chunked request bodies, but answers 400 and closes;
 //! - `http_continue`: it says no `100 Continue`, so who waits for it waits in vain;
+//! - `http_targets`: a target has no limit but the head's, which is 431;
 //! - `second_signal`: it does not wait for sessions, so nobody needs one.
 //!
 //! Clients of SockJS neither chunk their requests nor wait.

@@ -364,8 +364,12 @@ impl Endpoint {
                 },
                 _ => {
                     holding.is_ready = false;
+                    let is_closed = session.is_closed();
                     self.ready.pop_front();
-                    self.settle(slot);
+                    // It may be forgotten now that its last events are taken.
+                    if is_closed {
+                        self.settle(slot);
+                    }
                 }
             }
         }
@@ -390,6 +394,9 @@ impl Endpoint {
         let holding = self.sessions.get_mut(key.slot);
         let transmit = match holding {
             Some(holding) if holding.session.is_attached(attachment.number) => {
+                if holding.session.has_waiting_receiver() {
+                    return None;
+                }
                 let settings = self.service.settings();
                 holding.session.transmit(key, receiver, buf, settings, self.now)
             }

@@ -34,36 +34,41 @@ enum Due {
 impl Session {
     /// The earliest deadline; one at the end of time never comes.
     pub(crate) fn deadline(&self, settings: &Settings) -> Option<Timestamp> {
-        let at = self.deadlines(settings).into_iter().flatten().map(|(at, _)| at).min();
-        at.filter(|at| *at < Timestamp::MAX)
+        let mut earliest = Timestamp::MAX;
+        self.deadlines(settings, |at, _| earliest = earliest.min(at));
+        (earliest < Timestamp::MAX).then_some(earliest)
     }
 
     /// Does whatever is due. A call too early does nothing.
     pub(crate) fn handle_timeout(&mut self, settings: &Settings, now: Timestamp) {
-        let due = self.deadlines(settings);
-        for (_, due) in due.into_iter().flatten().filter(|(at, _)| *at <= now) {
-            match due {
-                Due::Heartbeat => {
-                    self.hand_soon(settings, |attached| attached.heartbeat_due = true)
-                }
-                Due::Ping => self.hand_soon(settings, |attached| attached.ping = Ping::Due),
-                // It may have come, but is not read while the application lags.
-                Due::Pong if self.waits.batch.is_some() => self.await_pong(now),
-                Due::Pong => {
-                    self.close(Cause::Heartbeat, CloseReason::NO_HEARTBEAT, settings, now);
-                }
-                Due::Expiry => {
-                    self.abort(Cause::Expired, CloseReason::INTERRUPTED, settings, now);
-                }
-                Due::Stall => self.stalled(settings, now),
-                // Told to try again, and did not: its client has left.
-                Due::Patience if self.waits.batch.take_if(|batch| batch.told).is_some() => {}
-                Due::Patience => {
-                    self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
-                }
-                // The endpoint forgets it.
-                Due::Forget => {}
+        let (mut all, mut count) = ([None; 4], 0);
+        self.deadlines(settings, |at, due| {
+            if let Some(place) = all.get_mut(count).filter(|_| at <= now) {
+                *place = Some(due);
+                count += 1;
             }
+        });
+        for due in all.into_iter().flatten() {
+            self.meet(due, settings, now);
+        }
+    }
+
+    fn meet(&mut self, due: Due, settings: &Settings, now: Timestamp) {
+        match due {
+            Due::Heartbeat => self.hand_soon(settings, |attached| attached.heartbeat_due = true),
+            Due::Ping => self.hand_soon(settings, |attached| attached.ping = Ping::Due),
+            // It may have come, but is not read while the application lags.
+            Due::Pong if self.waits.batch.is_some() => self.await_pong(now),
+            Due::Pong => self.close(Cause::Heartbeat, CloseReason::NO_HEARTBEAT, settings, now),
+            Due::Expiry => self.abort(Cause::Expired, CloseReason::INTERRUPTED, settings, now),
+            Due::Stall => self.stalled(settings, now),
+            // Told to try again, and did not: its client has left.
+            Due::Patience if self.waits.batch.take_if(|batch| batch.told).is_some() => {}
+            Due::Patience => {
+                self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
+            }
+            // The endpoint forgets it.
+            Due::Forget => {}
         }
     }
 
@@ -90,42 +95,51 @@ impl Session {
         self.wake_receiver(settings);
     }
 
-    fn deadlines(&self, settings: &Settings) -> [Option<(Timestamp, Due)>; 4] {
+    /// Names all deadlines, four at most.
+    fn deadlines(&self, settings: &Settings, mut name: impl FnMut(Timestamp, Due)) {
         if let Phase::Closed { until, .. } = self.phase {
             // Before that, its last events must be taken; the endpoint looks again after them.
-            let forget = self.flags.is_empty().then_some((until, Due::Forget));
-            return [forget, None, None, None];
+            if self.flags.is_empty() {
+                name(until, Due::Forget);
+            }
+            return;
         }
         let limits = &settings.limits;
-        let stalled = self.outbox.stalled_since();
-        let stall = stalled.map(|since| (since + limits.write_stall, Due::Stall));
-        let patience = self.waits.batch.as_ref().and_then(|batch| batch.since);
-        let patience = patience.map(|since| (since + limits.send_patience, Due::Patience));
+        let stall = self.outbox.stalled_since().map(|since| since + limits.write_stall);
         match &self.link {
             // While the last response is still on its way its receiver has not left.
-            Link::Detached { .. } if stall.is_some() => [stall, patience, None, None],
-            Link::Detached { since } => {
+            Link::Detached { since } if stall.is_none() => {
                 let left = self.outbox.progress().max(*since);
-                [Some((left + settings.disconnect_delay, Due::Expiry)), patience, None, None]
+                name(left + settings.disconnect_delay, Due::Expiry);
             }
+            Link::Detached { .. } => {}
             Link::Attached(attached) => {
-                // One that closes must come to its end.
-                let is_open = matches!(self.phase, Phase::Opening | Phase::Open);
-                let is_left = is_open && settings.slow_consumers == SlowConsumers::Refuse;
-                let stall = stall.filter(|_| !is_left);
+                if let Some(at) = attached.heartbeat(settings) {
+                    name(at, Due::Heartbeat);
+                }
                 // Who is told that the session ends is asked nothing any more.
-                let ping = match self.phase {
-                    Phase::Closing { .. } => None,
-                    _ => attached.ping(settings),
-                };
-                [attached.heartbeat(settings), ping, stall, patience]
+                if !matches!(self.phase, Phase::Closing { .. })
+                    && let Some((at, due)) = attached.ping(settings)
+                {
+                    name(at, due);
+                }
             }
+        }
+        // A receiver may be left to its slowness, but one that closes must come to its end.
+        let is_left = settings.slow_consumers == SlowConsumers::Refuse
+            && matches!(self.phase, Phase::Opening | Phase::Open)
+            && matches!(self.link, Link::Attached(_));
+        if let Some(at) = stall.filter(|_| !is_left) {
+            name(at, Due::Stall);
+        }
+        if let Some(since) = self.waits.batch.as_ref().and_then(|batch| batch.since) {
+            name(since + limits.send_patience, Due::Patience);
         }
     }
 }
 
 impl Attached {
-    fn heartbeat(&self, settings: &Settings) -> Option<(Timestamp, Due)> {
+    fn heartbeat(&self, settings: &Settings) -> Option<Timestamp> {
         if self.heartbeat_due {
             return None;
         }
@@ -133,7 +147,7 @@ impl Attached {
         if self.transport == Transport::Jsonp {
             delay = Some(delay.unwrap_or(Duration::MAX).min(JSONP_HEARTBEAT_DELAY));
         }
-        delay.map(|delay| (self.active + delay, Due::Heartbeat))
+        delay.map(|delay| self.active + delay)
     }
 
     fn ping(&self, settings: &Settings) -> Option<(Timestamp, Due)> {

@@ -126,7 +126,7 @@ impl Outbox {
         while self.in_flight.front().is_some_and(|chunk| chunk.is_written)
             && let Some(chunk) = self.in_flight.pop_front()
         {
-            for message in self.queue.drain(..chunk.messages) {
+            for message in (0..chunk.messages).map_while(|_| self.queue.pop_front()) {
                 self.bytes -= message.cost();
             }
             self.in_flight_messages -= chunk.messages;

@@ -54,8 +54,16 @@ impl Session {
         let fin = self.after_frame(&kind, bytes, settings, now);
         if fin {
             receiver.stage = Stage::Finished;
+        } else {
+            // Found out now, so that asking once more costs nothing.
+            self.waits.receiver = !self.has_output(settings);
         }
         Some(Transmit { chunk: Some(ChunkId { session: key, seq }), frame: kind, fin })
+    }
+
+    /// Whether the receiver found nothing, and was not told yet that there is something.
+    pub(crate) fn has_waiting_receiver(&self) -> bool {
+        self.waits.receiver
     }
 
     /// Whether [`transmit`](Self::transmit) has something.
