@@ -10,7 +10,7 @@ const { createInterface } = require('node:readline');
 /** Processors of the server and of the generator. */
 const SERVER = ['taskset', '-c', '0'];
 const GENERATOR = ['taskset', '-c', '1'];
-const GENERATOR_PATH = join(__dirname, '../../target/release/sockjs-bench');
+const GENERATOR_PATH = join(__dirname, '../../target/production/sockjs-bench');
 /** A load that takes longer has failed, in milliseconds. */
 const PATIENCE = 180_000;
 

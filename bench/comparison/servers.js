@@ -24,19 +24,19 @@ const servers = [
     command: (at) => [at.cache('tornado/bin/python'), '-B', at.cache('tornado/server.py')] },
   { id: 'go', title: 'sockjs-go 3', package: 'go', lasting: LASTING, command: (at) => [at.cache('go/sockjs-go')] },
   { id: 'engineioxide', title: 'engineioxide 0.17', package: 'rust', dialect: ['--dialect', 'engineio'],
-    command: (at) => [at.cache('rust/release/engineioxide')] },
+    command: (at) => [at.cache('rust/production/engineioxide')] },
   { id: 'bare', title: 'bare WebSocket echo on tokio', package: 'rust', dialect: ['--dialect', 'plain'],
-    command: (at) => [at.cache('rust/release/bare-tokio')] },
+    command: (at) => [at.cache('rust/production/bare-tokio')] },
   { id: 'bare-async-std', title: 'bare WebSocket echo on async-std', package: 'rust', dialect: ['--dialect', 'plain'],
-    command: (at) => [at.cache('rust/release/bare-async-std')] },
+    command: (at) => [at.cache('rust/production/bare-async-std')] },
   { id: 'bare-hyper', title: 'bare POST on hyper', package: 'rust', dialect: ['--dialect', 'plain', '--transport', 'post'],
-    command: (at) => [at.cache('rust/release/bare-hyper')] },
+    command: (at) => [at.cache('rust/production/bare-hyper')] },
 ];
 
 const packages = {
-  ours: ({ root, run }) => run('cargo', ['build', '--release', '--quiet', '--locked', '-p', 'sockjs-bench'], root),
+  ours: ({ root, run }) => run('cargo', ['build', '--profile', 'production', '--quiet', '--locked', '-p', 'sockjs-bench'], root),
   rust({ source, directory, run }) {
-    run('cargo', ['build', '--release', '--quiet', '--locked', '--target-dir', directory], source);
+    run('cargo', ['build', '--profile', 'production', '--quiet', '--locked', '--target-dir', directory], source);
   },
   node({ directory, run }) {
     run('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], directory);
@@ -66,7 +66,7 @@ function run(command, options, cwd, environment = {}) {
 
 /** Installs what these servers need. Returns those that can be started, each with `start`, its command. */
 function install(wanted, root, cache) {
-  const at = { ours: (name) => join(root, 'target/release', name), cache: (path) => join(cache, path) };
+  const at = { ours: (name) => join(root, 'target/production', name), cache: (path) => join(cache, path) };
   // The generator is in ours.
   const broken = new Set();
   for (const name of new Set(['ours', ...wanted.map((server) => server.package)])) {

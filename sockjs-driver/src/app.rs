@@ -69,16 +69,19 @@ impl App {
         }
     }
 
-    /// Starts the handler of a session that has opened, in a task of its own: no code of the
-    /// application runs where frames are on their way.
-    pub(crate) fn run(self: &Arc<Self>, session: Arc<Inner>) {
-        let handler = Handling::Due(self.clone());
-        self.runtime.spawn(Box::pin(Running { handler, session }));
+    /// The handler of a session that has opened, to be run.
+    pub(crate) fn handle(self: &Arc<Self>, session: Arc<Inner>) -> Running {
+        Running { handler: Handling::Due(self.clone()), session }
+    }
+
+    /// Runs a handler in a task of its own.
+    pub(crate) fn spawn(&self, handler: Running) {
+        self.runtime.spawn(Box::pin(handler));
     }
 }
 
 /// A session's handler, from its start on. Its end closes the session, however it comes.
-struct Running {
+pub(crate) struct Running {
     handler: Handling,
     session: Arc<Inner>,
 }

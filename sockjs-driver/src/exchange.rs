@@ -260,11 +260,7 @@ async fn answered(shard: &Shard, session: SessionKey) {
     poll_fn(|cx| {
         let is_waiting = shard.turn(|turn| {
             let Some(place) = turn.waiting.known(session) else { return true };
-            // Its waker is there from when it took the last message on, before it has looked at that.
-            let is_waiting = place.session.as_ref().is_none_or(|session| {
-                let is_idle = session.is_idle();
-                is_idle && place.reader.is_some()
-            });
+            let is_waiting = place.session.as_ref().is_none_or(|it| it.inbox().is_idle());
             if !is_waiting && yields == 0 {
                 place.answering = Some(cx.waker().clone());
             }

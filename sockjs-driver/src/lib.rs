@@ -43,6 +43,7 @@ mod ending;
 mod exchange;
 mod guard;
 mod hub;
+mod inbox;
 #[cfg(feature = "json")]
 pub mod json;
 mod multiplex;

@@ -1,6 +1,5 @@
 //! The application's handle of a session (DESIGN §4).
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -13,8 +12,8 @@ use futures_sink::Sink;
 use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
 use crate::broadcast::{Left, Memberships};
-use crate::shard::{LATEST, Shard, Turn};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::inbox::{Inbox, Next};
+use crate::shard::{LATEST, Shard};
 use crate::sync::{Mutex, MutexGuard};
 
 /// One client, from its opening to its end: the application's side.
@@ -47,27 +46,9 @@ pub(crate) struct Inner {
     deferred: Mutex<Option<CloseReason>>,
     /// Without what is unread, which is in `inbox`.
     end: OnceLock<Report>,
-    /// What left the endpoint and was not taken yet: a turn is worth more than one message.
-    inbox: Mutex<VecDeque<Message>>,
-    reading: Reading,
+    inbox: Mutex<Inbox>,
     pub(crate) memberships: Memberships,
 }
-
-/// What lets a receiver wait without a turn of its shard.
-#[derive(Default)]
-struct Reading {
-    /// The endpoint has something to receive, or never will, and the receiver has not looked since.
-    is_ready: AtomicBool,
-    /// The last call of the application found nothing.
-    is_idle: AtomicBool,
-    /// Somebody waits for it to be idle.
-    is_awaited: AtomicBool,
-}
-
-/// Messages that a receiver takes out of the endpoint in one turn.
-const TAKEN_COUNT: usize = 32;
-/// And their length: what is taken makes room for the client's next ones.
-const TAKEN_BYTES: usize = 16 * 1024;
 
 impl Inner {
     pub(crate) fn new(shard: Arc<Shard>, key: SessionKey, info: ConnectionInfo) -> Arc<Self> {
@@ -79,7 +60,6 @@ impl Inner {
             deferred: Mutex::new(None),
             end: OnceLock::new(),
             inbox: Mutex::default(),
-            reading: Reading::default(),
             memberships: Memberships::new(),
         })
     }
@@ -88,35 +68,16 @@ impl Inner {
     pub(crate) fn end(&self, mut report: Report) -> Left {
         // First, so that whoever hears of the end finds it in no group.
         let left = self.memberships.end(self);
-        lock(&self.inbox).extend(std::mem::take(&mut report.unread));
+        self.inbox().end(std::mem::take(&mut report.unread));
         // The core reports each session once.
         let _ = self.end.set(report);
-        self.readable();
         left
     }
 
-    /// The next of what was taken.
-    fn next(&self) -> Option<Message> {
-        const KEPT: usize = 4;
-        let mut inbox = lock(&self.inbox);
-        let message = inbox.pop_front();
-        if message.is_none() && inbox.capacity() > KEPT {
-            // An idle session shall not hold what a burst needed.
-            *inbox = VecDeque::new();
-        }
-        message
-    }
-
-    /// There is something to receive, or never will be.
-    pub(crate) fn readable(&self) {
-        self.reading.is_ready.store(true, Ordering::Release);
-    }
-
-    /// Whether the application waits for messages; if not, it will say when it does.
-    pub(crate) fn is_idle(&self) -> bool {
-        // Stored first and loaded second, the other way round than where it waits.
-        self.reading.is_awaited.store(true, Ordering::SeqCst);
-        self.reading.is_idle.load(Ordering::SeqCst)
+    /// What left the endpoint for the application. Whoever holds the shard may lock it, not the other
+    /// way round.
+    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        lock(&self.inbox)
     }
 
     pub(crate) fn panicked(&self) {
@@ -158,59 +119,39 @@ impl Session {
 
     /// As [`recv`](Self::recv), for futures written by hand.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        let inner = self.handle.0.clone();
-        if inner.closing.get().is_some() {
+        if self.0.closing.get().is_some() {
             return Poll::Ready(None);
         }
-        let mut message = inner.next();
-        if message.is_none() && !self.is_waiting(cx.waker()) {
-            let ended = inner.shard.turn_at(LATEST, |turn| {
-                message = self.take(turn, cx.waker());
-                inner.end.get().is_some()
-            });
-            if message.is_none() && ended {
-                return Poll::Ready(None);
+        let is_known = self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker()));
+        let mut next = self.0.inbox().next(is_known);
+        if let Next::Unknown = next {
+            next = self.look(cx.waker());
+        }
+        match next {
+            Next::Message(message) => Poll::Ready(Some(message)),
+            Next::Idle { is_awaited } => {
+                if is_awaited {
+                    self.0.shard.turn_at(LATEST, |turn| turn.answered(self.0.key));
+                }
+                Poll::Pending
             }
+            Next::Unknown => Poll::Ready(None),
         }
-        inner.reading.is_idle.store(message.is_none(), Ordering::SeqCst);
-        if message.is_none() && inner.reading.is_awaited.swap(false, Ordering::SeqCst) {
-            inner.shard.turn_at(LATEST, |turn| turn.answered(inner.key));
-        }
-        message.map_or(Poll::Pending, |message| Poll::Ready(Some(message)))
     }
 
-    /// Whether the shard will wake this task when there is something to receive.
-    fn is_waiting(&self, waker: &Waker) -> bool {
-        let is_known = self.reader.as_ref().is_some_and(|reader| reader.will_wake(waker));
-        is_known && !self.handle.0.reading.is_ready.load(Ordering::Acquire)
-    }
-
-    /// Takes some messages out of the endpoint, and returns the first. If those are all, leaves the
-    /// waker.
-    fn take(&mut self, turn: &mut Turn<'_>, waker: &Waker) -> Option<Message> {
+    /// Looks into the endpoint, and has this task woken when more comes. Still unknown is what will
+    /// never come.
+    fn look(&mut self, waker: &Waker) -> Next {
+        self.reader = Some(waker.clone());
         let inner = &self.handle.0;
-        let mut inbox = lock(&inner.inbox);
-        let (mut first, mut bytes) = (None, 0);
-        while inbox.len() < TAKEN_COUNT && bytes < TAKEN_BYTES {
-            match turn.endpoint.recv(inner.key) {
-                Some(message) => {
-                    bytes += message.len();
-                    match first {
-                        None => first = Some(message),
-                        Some(_) => inbox.push_back(message),
-                    }
-                }
-                None if inner.end.get().is_some() => break,
-                None => {
-                    turn.wait_to_read(inner.key, waker);
-                    inner.reading.is_ready.store(false, Ordering::Release);
-                    self.reader = Some(waker.clone());
-                    break;
-                }
+        inner.shard.turn_at(LATEST, |turn| {
+            let mut inbox = inner.inbox();
+            if inner.end.get().is_none() {
+                turn.wait_to_read(inner.key, waker);
+                inbox.fill(turn.endpoint, inner.key);
             }
-        }
-        // What came with the session's end, if that is all.
-        first.or_else(|| inbox.pop_front())
+            inbox.next(true)
+        })
     }
 
     /// A handle for other tasks.
@@ -367,7 +308,7 @@ impl Inner {
 
     fn report(&self) -> Option<Report> {
         let mut report = self.end.get()?.clone();
-        report.unread = lock(&self.inbox).iter().cloned().collect();
+        report.unread = self.inbox().unread();
         Some(report)
     }
 }

@@ -13,7 +13,7 @@ use hyper::rt::Sleep;
 use sockjs_core::trace::Traced;
 use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
 
-use crate::app::App;
+use crate::app::{App, Running};
 use crate::broadcast::Left;
 use crate::connection::Ledger;
 use crate::session::Inner;
@@ -69,14 +69,14 @@ impl Turn<'_> {
 /// What is left to do once the lock is released: mostly nothing, or to wake one.
 #[derive(Default)]
 pub(crate) struct Aftermath {
+    /// The session whose handler is to be run.
+    opened: Option<Arc<Inner>>,
     waker: Option<Waker>,
     more: Vec<Then>,
 }
 
 enum Then {
     Wake(Waker),
-    /// Run the session's handler.
-    Run(Arc<Inner>),
     /// Perhaps the last handle: what the application left in it is dropped without the lock.
     Drop(Arc<Inner>, Left),
     StartTimer,
@@ -109,6 +109,28 @@ impl Shard {
 
     /// As [`turn`](Self::turn), by whoever knows the time: at most a moment ago, for one poll of a task.
     pub(crate) fn turn_at<R>(&self, now: Timestamp, step: impl FnOnce(&mut Turn<'_>) -> R) -> R {
+        let (result, aftermath) = self.take_turn(now, step);
+        self.finish(aftermath);
+        result
+    }
+
+    /// As [`turn_at`](Self::turn_at), by whoever runs the handler of the session that opens.
+    pub(crate) fn turn_to_open<R>(
+        &self,
+        now: Timestamp,
+        step: impl FnOnce(&mut Turn<'_>) -> R,
+    ) -> (R, Option<Running>) {
+        let (result, mut aftermath) = self.take_turn(now, step);
+        let opened = aftermath.opened.take();
+        self.finish(aftermath);
+        (result, opened.map(|session| self.app.handle(session)))
+    }
+
+    fn take_turn<R>(
+        &self,
+        now: Timestamp,
+        step: impl FnOnce(&mut Turn<'_>) -> R,
+    ) -> (R, Aftermath) {
         let mut aftermath = Aftermath::default();
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -125,9 +147,7 @@ impl Shard {
         if let Some(recording) = &self.app.recording {
             recording.take(&mut state.endpoint);
         }
-        drop(guard);
-        self.finish(aftermath);
-        result
+        (result, aftermath)
     }
 
     fn drain(&self, state: &mut State, aftermath: &mut Aftermath) {
@@ -139,12 +159,15 @@ impl Shard {
                     let Some(shard) = self.me.upgrade() else { continue };
                     let session = Inner::new(shard, key, info);
                     waiting.of(key).session = Some(session.clone());
-                    aftermath.more.push(Then::Run(session));
+                    // Of one at most: sessions open by the receiver that a turn transmits for.
+                    aftermath.opened = Some(session);
                 }
                 Event::Readable(key) => {
                     let place = waiting.of(key);
-                    place.session.iter().for_each(|session| session.readable());
-                    aftermath.wake(place.reader.take());
+                    if let Some(session) = &place.session {
+                        session.inbox().fill(&mut state.endpoint, key);
+                    }
+                    aftermath.wake(place.reader.clone());
                 }
                 Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
                 Event::Writable(key) | Event::Resume(key) => {
@@ -169,13 +192,15 @@ impl Shard {
         if let Some(recording) = &self.app.recording {
             recording.write();
         }
+        if let Some(session) = aftermath.opened {
+            self.app.spawn(self.app.handle(session));
+        }
         if let Some(waker) = aftermath.waker {
             waker.wake();
         }
         for then in aftermath.more {
             match then {
                 Then::Wake(waker) => waker.wake(),
-                Then::Run(session) => self.app.run(session),
                 Then::Drop(session, left) => drop((session, left)),
                 Then::StartTimer => {
                     let task = TimerTask { shard: self.me.clone(), sleep: None };

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
@@ -18,6 +19,8 @@ use sockjs_core::{
 use sockjs_websocket::{Codec, Incoming};
 
 use super::deadline::Deadline;
+use super::nudge::Nudge;
+use crate::app::Running;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
@@ -40,7 +43,11 @@ pub(crate) fn run(
     claim: Claim,
 ) -> impl Future<Output = ()> + Send + use<> {
     let timer = guard.shard().app.runtime.clone();
+    let nudge = Arc::<Nudge>::default();
     Pump {
+        waker: nudge.clone().into(),
+        nudge,
+        handler: None,
         key: guard.session(),
         transport: guard.transport().unwrap_or(Transport::Websocket),
         io,
@@ -65,6 +72,13 @@ pub(crate) fn run(
 }
 
 struct Pump {
+    /// The application's handler of the session, from its opening on. It has no task of its own, so
+    /// that a message and its answer wake one task only.
+    handler: Option<Running>,
+    /// Set when the shard or the handler has something to do here.
+    nudge: Arc<Nudge>,
+    /// Which does that.
+    waker: Waker,
     io: Stream,
     guard: Guard,
     key: Option<SessionKey>,
@@ -126,32 +140,48 @@ impl Future for Pump {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = self.get_mut();
-        if pump.rounds(cx).is_err() {
-            return Poll::Ready(());
+        pump.nudge.begin(cx.waker());
+        let polled = pump.poll_all(cx);
+        if polled.is_ready() {
+            // It runs to its end, whatever became of the client.
+            if let Some(handler) = pump.handler.take() {
+                pump.guard.shard().app.spawn(handler);
+            }
+        } else if pump.nudge.end() {
+            cx.waker().wake_by_ref();
         }
-        let is_written = pump.output.is_empty();
-        ready!(pump.deadline.poll(pump.phase, is_written, pump.write_count, cx));
-        if pump.phase == Phase::Open {
-            pump.gone(Gone::Stalled);
-        }
-        Poll::Ready(())
+        polled
     }
 }
 
 impl Pump {
+    fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.rounds(cx).is_ok() {
+            let is_written = self.output.is_empty();
+            ready!(self.deadline.poll(self.phase, is_written, self.write_count, cx));
+            if self.phase == Phase::Open {
+                self.gone(Gone::Stalled);
+            }
+        }
+        Poll::Ready(())
+    }
+
     fn rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
-        let mut flushed = false;
+        let (mut flushed, mut is_drained) = (false, false);
         // The time of this poll: a look at the clock costs as much as a turn.
         let now = self.guard.shard().app.now();
         for round in 0..ROUNDS {
+            if self.nudge.take() {
+                self.run_handler();
+            }
             // The open frame comes before the answer to anything that came with the handshake.
-            let has_read = self.has_begun && self.read(cx)?;
+            let has_read = self.has_begun && !is_drained && self.read(cx, &mut is_drained)?;
             self.has_begun = true;
             if std::mem::take(&mut self.has_unparsed) {
                 self.parse();
             }
-            if round == 0 || has_read || flushed {
-                self.exchange(now, cx.waker())?;
+            if round == 0 || has_read || flushed || self.nudge.take() {
+                self.exchange(now)?;
             }
             let has_output = !self.output.is_empty();
             flushed = match self.poll_flush(cx) {
@@ -165,7 +195,7 @@ impl Pump {
             if self.phase == Phase::Closed && self.output.is_empty() {
                 return Err(Ended);
             }
-            if round > 0 && !has_read && !flushed {
+            if round > 0 && !has_read && !flushed && !self.nudge.is_due() {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -174,8 +204,17 @@ impl Pump {
         Ok(())
     }
 
-    /// Reads what the socket holds. Says whether there was anything.
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+    /// Nobody is left to talk to once it has ended.
+    fn run_handler(&mut self) {
+        let mut cx = Context::from_waker(&self.waker);
+        if self.handler.as_mut().is_some_and(|handler| Pin::new(handler).poll(&mut cx).is_ready()) {
+            self.handler = None;
+        }
+    }
+
+    /// Reads what the socket holds. Says whether there was anything; `is_drained` if there is no use
+    /// in asking again until the task is woken.
+    fn read(&mut self, cx: &mut Context<'_>, is_drained: &mut bool) -> Result<bool, Ended> {
         // An application that lags is not sent more, but a little is read ahead, to answer pings and to
         // notice that the client leaves. Nor do pings pile up answers.
         if self.ahead_bytes >= READ_BYTES || self.output.len() >= OUTPUT_BYTES {
@@ -184,7 +223,10 @@ impl Pump {
         let mut storage = [MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut storage);
         match Pin::new(&mut self.io).poll_read(cx, buf.unfilled()) {
-            Poll::Pending => return Ok(false),
+            Poll::Pending => {
+                *is_drained = true;
+                return Ok(false);
+            }
             Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
             Poll::Ready(_) => {
                 self.left();
@@ -282,25 +324,29 @@ impl Pump {
     }
 
     /// One turn: confirms what was flushed, passes messages in, takes frames out.
-    fn exchange(&mut self, now: Timestamp, waker: &Waker) -> Result<(), Ended> {
+    fn exchange(&mut self, now: Timestamp) -> Result<(), Ended> {
         let shard = self.guard.shard().clone();
-        let is_over = shard.turn_at(now, |turn| {
+        let (is_over, opened) = shard.turn_to_open(now, |turn| {
             if let Some(chunk) = self.flushed.take() {
                 turn.endpoint.handle_written(chunk, turn.now);
             }
-            self.deliver(turn, waker);
-            self.transmit(turn, waker);
+            self.deliver(turn);
+            self.transmit(turn);
             // A session that ends by itself while its frames pile up has a peer that does not read:
             // no close would reach it.
-            self.output.len() >= OUTPUT_BYTES && self.guard.is_over_in(turn, waker)
+            self.output.len() >= OUTPUT_BYTES && self.guard.is_over_in(turn, &self.waker)
         });
+        if opened.is_some() {
+            self.handler = opened;
+            self.waker.wake_by_ref();
+        }
         if self.guard.is_finished() && self.phase == Phase::Open {
             self.phase = Phase::Closing;
         }
         if is_over { Err(Ended) } else { Ok(()) }
     }
 
-    fn deliver(&mut self, turn: &mut Turn<'_>, waker: &Waker) {
+    fn deliver(&mut self, turn: &mut Turn<'_>) {
         let Some(key) = self.key else { return };
         match self.liveness {
             Liveness::Unasked | Liveness::Asked => {}
@@ -318,15 +364,15 @@ impl Pump {
         }
         match turn.endpoint.handle_messages(key, &mut self.batch, turn.now) {
             Ok(()) => self.ahead_bytes = 0,
-            Err(Refused::Full) => turn.waiting.of(key).wait(waker),
+            Err(Refused::Full) => turn.waiting.of(key).wait(&self.waker),
             Err(_) => self.batch.clear(),
         }
     }
 
-    fn transmit(&mut self, turn: &mut Turn<'_>, waker: &Waker) {
+    fn transmit(&mut self, turn: &mut Turn<'_>) {
         while self.output.len() < OUTPUT_BYTES {
             let mark = self.codec.begin(&mut self.output);
-            let transmit = self.guard.transmit_in(turn, &mut self.output, waker);
+            let transmit = self.guard.transmit_in(turn, &mut self.output, &self.waker);
             let Poll::Ready(Some(transmit)) = transmit else {
                 return self.codec.abandon(mark, &mut self.output);
             };

@@ -1,0 +1,94 @@
+//! What left the endpoint for the application and was not taken yet: a turn is worth more than one
+//! message, and while the application waits none of its own.
+
+use std::collections::VecDeque;
+
+use sockjs_core::trace::Traced;
+use sockjs_core::{Message, SessionKey};
+
+/// Messages that are taken out of the endpoint ahead of the application.
+const AHEAD_COUNT: usize = 32;
+/// And their length: what is taken makes room for the client's next ones.
+const AHEAD_BYTES: usize = 16 * 1024;
+/// Places that an idle session keeps of what a burst needed.
+const KEPT: usize = 4;
+
+/// A session's messages for the application, and how far that is.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    messages: VecDeque<Message>,
+    bytes: usize,
+    /// The endpoint is empty, and the shard fills this when messages come: whoever finds nothing here
+    /// need not look there.
+    is_fed: bool,
+    /// The last call of the application found nothing, and nothing came since.
+    is_idle: bool,
+    /// Somebody waits for it to be idle.
+    is_awaited: bool,
+}
+
+/// What the application finds.
+pub(crate) enum Next {
+    Message(Message),
+    /// Nothing, and it will be told when there is more. Says whether somebody waits for that.
+    Idle { is_awaited: bool },
+    /// Nothing here, but perhaps in the endpoint.
+    Unknown,
+}
+
+impl Inbox {
+    /// The next message for the application. Its task is woken when more comes, if `is_known`.
+    pub(crate) fn next(&mut self, is_known: bool) -> Next {
+        if let Some(message) = self.messages.pop_front() {
+            self.bytes -= message.len();
+            self.is_idle = false;
+            return Next::Message(message);
+        }
+        if self.messages.capacity() > KEPT {
+            self.messages = VecDeque::new();
+        }
+        if !(self.is_fed && is_known) {
+            return Next::Unknown;
+        }
+        self.is_idle = true;
+        Next::Idle { is_awaited: std::mem::take(&mut self.is_awaited) }
+    }
+
+    /// Takes messages out of the endpoint: all that there are, up to a limit.
+    pub(crate) fn fill(&mut self, endpoint: &mut Traced, key: SessionKey) {
+        self.is_fed = false;
+        while self.messages.len() < AHEAD_COUNT && self.bytes < AHEAD_BYTES {
+            let Some(message) = endpoint.recv(key) else {
+                self.is_fed = true;
+                return;
+            };
+            self.push(message);
+        }
+    }
+
+    /// The session ended, with these messages unread.
+    pub(crate) fn end(&mut self, unread: Vec<Message>) {
+        unread.into_iter().for_each(|message| self.push(message));
+        // Nothing more will come, which only its end says.
+        self.is_fed = false;
+        self.is_idle = false;
+    }
+
+    fn push(&mut self, message: Message) {
+        self.bytes += message.len();
+        self.messages.push_back(message);
+        self.is_idle = false;
+    }
+
+    /// Whether the application has taken everything and waits for more; if not, it will say when it
+    /// does.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        self.is_awaited = !self.is_idle;
+        self.is_idle
+    }
+
+    /// What nobody has taken.
+    pub(crate) fn unread(&self) -> Vec<Message> {
+        self.messages.iter().cloned().collect()
+    }
+}
