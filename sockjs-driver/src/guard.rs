@@ -52,7 +52,7 @@ impl Guard {
         let Some(receiver) = &mut self.receiver else { return Poll::Ready(None) };
         let Some(transmit) = turn.endpoint.poll_transmit(receiver, buf) else {
             if let Some(key) = receiver.session() {
-                turn.waiting.of(key).receiver = Some(waker.clone());
+                turn.waiting.of(key).wait_to_transmit(waker);
             }
             return Poll::Pending;
         };
@@ -67,7 +67,7 @@ impl Guard {
     pub(crate) fn is_over_in(&mut self, turn: &mut Turn<'_>, waker: &Waker) -> bool {
         let Some(receiver) = &self.receiver else { return false };
         if let Some(key) = receiver.session() {
-            turn.waiting.of(key).receiver = Some(waker.clone());
+            turn.waiting.of(key).wait_to_transmit(waker);
         }
         turn.endpoint.is_over(receiver)
     }

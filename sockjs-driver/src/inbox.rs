@@ -31,7 +31,9 @@ pub(crate) struct Inbox {
 pub(crate) enum Next {
     Message(Message),
     /// Nothing, and it will be told when there is more. Says whether somebody waits for that.
-    Idle { is_awaited: bool },
+    Idle {
+        is_awaited: bool,
+    },
     /// Nothing here, but perhaps in the endpoint.
     Unknown,
 }

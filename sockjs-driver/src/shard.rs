@@ -164,10 +164,11 @@ impl Shard {
                 }
                 Event::Readable(key) => {
                     let place = waiting.of(key);
-                    if let Some(session) = &place.session {
+                    // An application that never asked is not read ahead for.
+                    if let (Some(session), Some(reader)) = (&place.session, &place.reader) {
                         session.inbox().fill(&mut state.endpoint, key);
+                        aftermath.wake(Some(reader.clone()));
                     }
-                    aftermath.wake(place.reader.clone());
                 }
                 Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
                 Event::Writable(key) | Event::Resume(key) => {

@@ -89,6 +89,13 @@ impl Waiting {
 }
 
 impl Place {
+    /// Waits for a frame.
+    pub(crate) fn wait_to_transmit(&mut self, waker: &Waker) {
+        if !self.receiver.as_ref().is_some_and(|receiver| receiver.will_wake(waker)) {
+            self.receiver = Some(waker.clone());
+        }
+    }
+
     /// Waits for room or for the end.
     pub(crate) fn wait(&mut self, waker: &Waker) {
         self.others.add(waker);

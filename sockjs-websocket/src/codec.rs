@@ -1,8 +1,9 @@
 //! One WebSocket, sans I/O (PROTOCOL.md §7; RFC 6455 §5–§7).
 //!
 //! Headers are judged here: what a header alone condemns is refused before its payload is waited
-//! for. Whole frames that pass go to tungstenite's machine, which unmasks, joins fragments,
-//! checks UTF-8, and answers pings. It is given whole frames only, because it reserves what a header
+//! for. A message in one frame, as nearly all are, is taken where it stands. Other whole frames that
+//! pass go to tungstenite's machine, which unmasks, joins fragments, checks UTF-8, and answers pings.
+//! It is given whole frames only, because it reserves what a header
 //! announces; and so that it is known when it is empty: then it can be thrown away, and an idle
 //! connection need not hold one. The close is read and echoed here: the machine's list of codes
 //! lacks 1014.
@@ -85,6 +86,8 @@ enum Judged {
     Nothing,
     /// Frames that the machine may take.
     Frames,
+    /// A whole message in one frame of so many bytes.
+    Message(usize),
     /// A close of so many bytes.
     Close(usize),
 }
@@ -126,9 +129,18 @@ impl Codec {
             if !self.fed {
                 match self.judge(input).inspect_err(|_| self.fail())? {
                     Judged::Frames => self.fed = true,
-                    Judged::Close(bytes) => {
+                    Judged::Message(bytes) => {
                         let frame = input.split_to(bytes);
-                        let close = self.take_close(&frame, output).inspect_err(|_| self.fail());
+                        let message = take_message(frame).inspect_err(|_| self.fail())?;
+                        if self.phase == Phase::Open {
+                            return Ok(Some(message));
+                        }
+                        continue;
+                    }
+                    Judged::Close(bytes) => {
+                        let mut payload = input.split_to(bytes);
+                        frame::unmask(&mut payload);
+                        let close = self.take_close(&payload, output).inspect_err(|_| self.fail());
                         return close.map(Some);
                     }
                     Judged::Nothing => {
@@ -223,12 +235,13 @@ impl Codec {
             let rest = input.get(self.passed..).unwrap_or_default();
             match frame::judge(rest, self.gathered, self.max_message_bytes) {
                 Ok(Some((frame_bytes, _)))
-                    if frame_bytes <= rest.len() && frame::is_close(rest) =>
+                    if frame_bytes <= rest.len() && frame::stands_alone(rest) =>
                 {
-                    if self.passed == 0 {
-                        return Ok(Judged::Close(frame_bytes));
-                    }
-                    return Ok(Judged::Frames);
+                    return Ok(match self.passed {
+                        0 if frame::is_close(rest) => Judged::Close(frame_bytes),
+                        0 => Judged::Message(frame_bytes),
+                        _ => Judged::Frames,
+                    });
                 }
                 Ok(Some((frame_bytes, gathered))) if frame_bytes <= rest.len() => {
                     self.passed += frame_bytes;
@@ -243,8 +256,8 @@ impl Codec {
     }
 
     /// The peer's close, echoed unless it answers ours. What it says then does not matter.
-    fn take_close(&mut self, frame: &[u8], output: &mut BytesMut) -> Result<Incoming, Violation> {
-        let closed = match (frame::read_close(frame), self.phase) {
+    fn take_close(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<Incoming, Violation> {
+        let closed = match (frame::read_close(payload), self.phase) {
             (Err(violation), Phase::Open) => return Err(violation),
             (Ok(closed), Phase::Open) => {
                 match &closed {
@@ -288,6 +301,16 @@ impl Codec {
             Message::Close(_) | Message::Frame(_) => return Err(protocol("Protocol error")),
         })
     }
+}
+
+/// A text or binary message, from its only frame.
+fn take_message(mut frame: BytesMut) -> Result<Incoming, Violation> {
+    let is_text = frame::is_text(&frame);
+    frame::unmask(&mut frame);
+    if is_text {
+        return Utf8Bytes::try_from(frame.freeze()).map(Incoming::Text).map_err(|_| NOT_UTF8);
+    }
+    Ok(Incoming::Binary(frame.freeze()))
 }
 
 fn new_machine(max_message_bytes: usize) -> Box<WebSocketContext> {
@@ -518,7 +541,8 @@ mod tests {
         let mut codec = Codec::new(100_000);
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         for (size, kept) in [(60_000, false), (10, true)] {
-            input.extend_from_slice(&client_frame(0x82, &vec![0; size]));
+            input.extend_from_slice(&client_frame(0x02, &vec![0; size]));
+            input.extend_from_slice(&client_frame(0x80, b""));
             assert!(codec.read(&mut input, &mut output).is_ok_and(|event| event.is_some()));
             assert_eq!(codec.read(&mut input, &mut output), Ok(None));
             assert_eq!(codec.machine.is_some(), kept);

@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::fmt;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use sockjs_core::{ClientFrame, CloseReason};
 
 /// The opcode of an outgoing frame.
@@ -125,21 +125,41 @@ pub(super) fn is_close(frame: &[u8]) -> bool {
     frame.first() == Some(&(0x80 | Opcode::Close as u8))
 }
 
-/// Code and reason of a client's close frame, whole and judged; `None` if it says nothing.
-pub(super) fn read_close(frame: &[u8]) -> Result<Option<(u16, String)>, Violation> {
-    // A short length may have come in a long form.
-    let rest = match frame {
-        [_, second, rest @ ..] => match second & 0x7f {
-            126 => rest.get(2..),
-            127 => rest.get(8..),
-            _ => Some(rest),
-        },
-        _ => None,
+/// Whether it begins and ends a text message.
+pub(super) fn is_text(frame: &[u8]) -> bool {
+    frame.first() == Some(&(0x80 | Opcode::Text as u8))
+}
+
+/// Whether it means something whatever came before it and comes after: a message that is not
+/// fragmented, or a close.
+pub(super) fn stands_alone(frame: &[u8]) -> bool {
+    is_text(frame) || is_close(frame) || frame.first() == Some(&(0x80 | Opcode::Binary as u8))
+}
+
+/// Makes a client's frame, whole and judged, its payload, as it was before it was masked
+/// (RFC 6455 §5.3).
+pub(super) fn unmask(frame: &mut BytesMut) {
+    let header_bytes = match frame.get(1).map(|second| second & 0x7f) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
     };
-    let Some(&[a, b, c, d, ref masked @ ..]) = rest else { return Ok(None) };
-    let payload: Vec<u8> =
-        masked.iter().zip([a, b, c, d].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-    match payload.as_slice() {
+    frame.advance(header_bytes);
+    let mask = frame.get_u32_ne().to_ne_bytes();
+    let mut words = frame.chunks_exact_mut(4);
+    for word in words.by_ref() {
+        for (byte, mask) in word.iter_mut().zip(mask) {
+            *byte ^= mask;
+        }
+    }
+    for (byte, mask) in words.into_remainder().iter_mut().zip(mask) {
+        *byte ^= mask;
+    }
+}
+
+/// Code and reason of a client's close, without its header and mask; `None` if it says nothing.
+pub(super) fn read_close(payload: &[u8]) -> Result<Option<(u16, String)>, Violation> {
+    match payload {
         [] => Ok(None),
         [_] => Err(protocol("Close code is cut off")),
         &[high, low, ref reason @ ..] => {
@@ -274,15 +294,28 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_close_is_read_whatever_form_its_length_has() {
-        let payload = [0x03, 0xf6, b'x'];
-        for header in
-            [&[0x88, 0x83][..], &[0x88, 0xfe, 0, 3], &[0x88, 0xff, 0, 0, 0, 0, 0, 0, 0, 3]]
-        {
-            let frame = [header, &[0; 4], &payload].concat();
-            assert_eq!(read_close(&frame), Ok(Some((1014, "x".to_owned()))));
+    fn a_frame_is_unmasked_whatever_form_its_length_has() {
+        for length in [0, 1, 4, 7, 100] {
+            let payload: Vec<u8> = (0..length).collect();
+            let mask = [0x37, 0xfa, 0x21, 0x3d];
+            let masked: Vec<u8> =
+                payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+            for header in [
+                &[0x82, 0x80 | length][..],
+                &[0x82, 0xfe, 0, length],
+                &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, length],
+            ] {
+                let mut frame = BytesMut::from(&[header, &mask, &masked].concat()[..]);
+                unmask(&mut frame);
+                assert_eq!(frame, payload);
+            }
         }
-        assert_eq!(read_close(&[0x88, 0x80, 1, 2, 3, 4]), Ok(None));
+    }
+
+    #[test]
+    fn a_close_says_why_or_nothing() {
+        assert_eq!(read_close(b"\x03\xf6x"), Ok(Some((1014, "x".to_owned()))));
+        assert_eq!(read_close(b""), Ok(None));
     }
 
     #[test]

@@ -169,12 +169,16 @@ impl Endpoint {
         let (settings, since) = (self.service.settings(), since.min(now));
         let taken = holding.session.deliver(batch, cost, fits, settings, since, now);
         match taken {
-            Ok(taken) => self.count_in(taken, count - taken),
+            Ok(taken) => {
+                self.count_in(taken, count - taken);
+                self.stir(key.slot);
+                return Ok(());
+            }
             Err(Refused::Full) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
         self.touch(key.slot);
-        taken.map(|_| ())
+        taken.map(drop)
     }
 
     /// A WebSocket's messages that came with its end, to be told before
@@ -283,7 +287,7 @@ impl Endpoint {
             Err(SendError::Full(_)) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
-        self.touch(key.slot);
+        self.stir(key.slot);
         sent
     }
 
@@ -296,7 +300,7 @@ impl Endpoint {
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         let holding = self.sessions.get_mut(key.slot)?;
         let message = holding.session.recv(self.service.settings());
-        self.touch(key.slot);
+        self.stir(key.slot);
         message
     }
 
@@ -481,6 +485,17 @@ impl Endpoint {
     fn touch(&mut self, slot: Slot) {
         self.tally(slot);
         if self.touched.last() != Some(&slot) {
+            self.touched.push(slot);
+        }
+    }
+
+    /// As [`touch`](Self::touch), of what moves no deadline forward and ends no session, as each
+    /// message does: mostly nothing follows from it.
+    fn stir(&mut self, slot: Slot) {
+        self.tally(slot);
+        let Some(holding) = self.sessions.get(slot) else { return };
+        let has_fed = holding.has_freed && !self.starved.is_empty();
+        if has_fed || !holding.session.flags.is_empty() {
             self.touched.push(slot);
         }
     }

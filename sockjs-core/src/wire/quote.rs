@@ -52,7 +52,11 @@ fn next_escape(text: &str, from: usize, html: bool) -> Option<(usize, char)> {
 
 /// How many bytes at the start cannot begin an escaped character; `None` if none can at all.
 fn plain_run(bytes: &[u8], html: bool) -> Option<usize> {
-    let suspect = |b: &u8| is_suspect(*b) | (html & (*b == b'<'));
+    find(bytes, |b| is_suspect(*b) | (html & (*b == b'<')))
+}
+
+/// Where the first byte is that is suspect.
+pub(super) fn find(bytes: &[u8], suspect: impl Fn(&u8) -> bool + Copy) -> Option<usize> {
     let mut skipped = 0;
     let mut strides = bytes.chunks_exact(STRIDE);
     for stride in strides.by_ref() {

@@ -65,6 +65,7 @@ pub(crate) fn run(
         is_blocked: false,
         handed: None,
         flushed: None,
+        may_transmit: true,
         has_begun: false,
         has_unparsed: false,
         phase: Phase::Open,
@@ -103,6 +104,8 @@ struct Pump {
     handed: Option<ChunkId>,
     /// The last chunk that was flushed, until the endpoint is told.
     flushed: Option<ChunkId>,
+    /// Something to transmit may have come since there was nothing.
+    may_transmit: bool,
     /// The first turn was taken.
     has_begun: bool,
     /// Something in `input` was not looked at yet.
@@ -171,7 +174,7 @@ impl Pump {
         // The time of this poll: a look at the clock costs as much as a turn.
         let now = self.guard.shard().app.now();
         for round in 0..ROUNDS {
-            if self.nudge.take() {
+            if self.is_nudged() {
                 self.run_handler();
             }
             // The open frame comes before the answer to anything that came with the handshake.
@@ -180,7 +183,7 @@ impl Pump {
             if std::mem::take(&mut self.has_unparsed) {
                 self.parse();
             }
-            if round == 0 || has_read || flushed || self.nudge.take() {
+            if has_read || flushed || self.is_nudged() || self.may_transmit {
                 self.exchange(now)?;
             }
             let has_output = !self.output.is_empty();
@@ -202,6 +205,15 @@ impl Pump {
         }
         cx.waker().wake_by_ref();
         Ok(())
+    }
+
+    /// Whether the shard or the handler has called.
+    fn is_nudged(&mut self) -> bool {
+        if !self.nudge.take() {
+            return false;
+        }
+        self.may_transmit = true;
+        true
     }
 
     /// Nobody is left to talk to once it has ended.
@@ -331,7 +343,9 @@ impl Pump {
                 turn.endpoint.handle_written(chunk, turn.now);
             }
             self.deliver(turn);
-            self.transmit(turn);
+            if self.may_transmit {
+                self.transmit(turn);
+            }
             // A session that ends by itself while its frames pile up has a peer that does not read:
             // no close would reach it.
             self.output.len() >= OUTPUT_BYTES && self.guard.is_over_in(turn, &self.waker)
@@ -374,6 +388,7 @@ impl Pump {
             let mark = self.codec.begin(&mut self.output);
             let transmit = self.guard.transmit_in(turn, &mut self.output, &self.waker);
             let Poll::Ready(Some(transmit)) = transmit else {
+                self.may_transmit = false;
                 return self.codec.abandon(mark, &mut self.output);
             };
             self.handed = transmit.chunk.or(self.handed);
