@@ -61,6 +61,7 @@ pub mod testing;
 mod upload;
 mod waiting;
 mod websocket;
+mod written;
 
 pub use body::Body;
 pub use broadcast::{

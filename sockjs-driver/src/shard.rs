@@ -19,6 +19,7 @@ use crate::connection::Ledger;
 use crate::session::Inner;
 use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::Waiting;
+use crate::written::Written;
 
 /// For turns that do nothing to which the time matters: an older one counts as the latest one seen,
 /// and a look at the clock is saved.
@@ -28,6 +29,7 @@ pub(crate) const LATEST: Timestamp = Timestamp::EPOCH;
 pub(crate) struct Shard {
     pub(crate) app: Arc<App>,
     me: Weak<Shard>,
+    written: Written,
     state: Mutex<State>,
 }
 
@@ -99,7 +101,12 @@ impl Aftermath {
 impl Shard {
     pub(crate) fn new(app: Arc<App>, endpoint: Traced) -> Arc<Self> {
         let state = State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
-        Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
+        Arc::new_cyclic(|me| Self {
+            app,
+            me: me.clone(),
+            written: Written::default(),
+            state: Mutex::new(state),
+        })
     }
 
     /// One step of the endpoint, with all that follows from it.
@@ -126,6 +133,12 @@ impl Shard {
         (result, opened.map(|session| self.app.handle(session)))
     }
 
+    /// Everything up to and including this chunk was written, which a next turn will tell the
+    /// endpoint, soon.
+    pub(crate) fn note_written(&self, chunk: ChunkId, now: Timestamp) {
+        self.written.note(chunk, now);
+    }
+
     fn take_turn<R>(
         &self,
         now: Timestamp,
@@ -134,6 +147,8 @@ impl Shard {
         let mut aftermath = Aftermath::default();
         let mut guard = self.lock();
         let state = &mut *guard;
+        // First, for what was written in time is not late.
+        self.written.tell(&mut state.endpoint, now);
         // The application's calls take the latest time seen for now.
         state.endpoint.handle_timeout(now);
         let result = step(&mut Turn {
@@ -273,8 +288,9 @@ impl Future for TimerTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(shard) = self.shard.upgrade() else { return Poll::Ready(()) };
-            shard.turn(|_| ());
-            let Some(deadline) = shard.sleep_until(cx.waker()) else { return Poll::Pending };
+            let now = shard.app.now();
+            shard.turn_at(now, |_| ());
+            let Some(deadline) = shard.sleep_until(now, cx.waker()) else { return Poll::Pending };
             let runtime = &shard.app.runtime;
             let at = shard.app.clock.instant(deadline);
             let sleep = self.sleep.get_or_insert_with(|| runtime.sleep_until(at));
@@ -288,11 +304,11 @@ impl Future for TimerTask {
 
 impl Shard {
     /// Notes that the timer task sleeps, and returns until when.
-    fn sleep_until(&self, waker: &Waker) -> Option<Timestamp> {
+    fn sleep_until(&self, now: Timestamp, waker: &Waker) -> Option<Timestamp> {
         let mut state = self.lock();
         let deadline = state.endpoint.poll_timeout();
         state.timer.sleeps_until = deadline;
         state.timer.waker = Some(waker.clone());
-        deadline
+        deadline.into_iter().chain(self.written.sleep(now, waker)).min()
     }
 }

@@ -206,9 +206,15 @@ impl Endpoint {
 
     /// Everything up to and including this chunk was written.
     pub fn handle_written(&mut self, chunk: ChunkId, now: Timestamp) {
-        self.with(chunk.session, now, |session, service, now| {
-            session.written(chunk.seq, service.settings(), now);
-        });
+        let now = self.advance(now);
+        let slot = chunk.session.slot;
+        let Some(holding) = self.sessions.get_mut(slot) else { return };
+        holding.session.written(chunk.seq, self.service.settings(), now);
+        // The deadline of a session without a receiver counts from here.
+        match holding.session.is_flowing() {
+            true => self.stir(slot),
+            false => self.touch(slot),
+        }
     }
 
     /// This chunk was handed out and cannot have arrived whole, nor anything that the same receiver
@@ -289,6 +295,12 @@ impl Endpoint {
         }
         self.stir(key.slot);
         sent
+    }
+
+    /// Whether more can be sent, or the session can end, only once what was handed is written. If not,
+    /// [`handle_written`](Self::handle_written) may be told a little later, along with something else.
+    pub fn awaits_writing(&self, key: SessionKey) -> bool {
+        self.sessions.get(key.slot).is_some_and(|holding| holding.session.awaits_writing())
     }
 
     /// Whether a sender was told that the queue is full, and not yet that there is room again.

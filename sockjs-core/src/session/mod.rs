@@ -309,6 +309,16 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a receiver is attached and the session goes on.
+    pub(crate) fn is_flowing(&self) -> bool {
+        matches!((&self.phase, &self.link), (Phase::Open, Link::Attached(_)))
+    }
+
+    /// Whether something waits for chunks to be written.
+    pub(crate) fn awaits_writing(&self) -> bool {
+        self.waits.sender || self.outbox.is_waiting() || !matches!(self.phase, Phase::Open)
+    }
+
     /// Whether a sender was told that there is no room, and not yet that there is.
     pub(crate) fn has_waiting_sender(&self) -> bool {
         self.waits.sender

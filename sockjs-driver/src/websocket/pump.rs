@@ -65,6 +65,7 @@ pub(crate) fn run(
         is_blocked: false,
         handed: None,
         flushed: None,
+        is_urgent: false,
         may_transmit: true,
         has_begun: false,
         has_unparsed: false,
@@ -104,6 +105,8 @@ struct Pump {
     handed: Option<ChunkId>,
     /// The last chunk that was flushed, until the endpoint is told.
     flushed: Option<ChunkId>,
+    /// Something waits for that.
+    is_urgent: bool,
     /// Something to transmit may have come since there was nothing.
     may_transmit: bool,
     /// The first turn was taken.
@@ -186,11 +189,10 @@ impl Pump {
             if has_read || flushed || self.is_nudged() || self.may_transmit {
                 self.exchange(now)?;
             }
-            let has_output = !self.output.is_empty();
             flushed = match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.flushed = self.handed.take().or(self.flushed);
-                    has_output || self.flushed.is_some()
+                    self.note_flushed(now);
+                    self.flushed.is_some()
                 }
                 Poll::Ready(Err(_)) => return Err(Ended),
                 Poll::Pending => false,
@@ -198,7 +200,8 @@ impl Pump {
             if self.phase == Phase::Closed && self.output.is_empty() {
                 return Err(Ended);
             }
-            if round > 0 && !has_read && !flushed && !self.nudge.is_due() {
+            let has_more = self.may_transmit && self.output.is_empty();
+            if round > 0 && !has_read && !flushed && !has_more && !self.nudge.is_due() {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -320,6 +323,17 @@ impl Pump {
         self.guard.gone(why);
     }
 
+    /// Everything handed was flushed: to be told in an own turn only if somebody waits for that.
+    fn note_flushed(&mut self, now: Timestamp) {
+        self.flushed = self.handed.take().or(self.flushed);
+        if !self.is_urgent
+            && self.phase == Phase::Open
+            && let Some(chunk) = self.flushed.take()
+        {
+            self.guard.shard().note_written(chunk, now);
+        }
+    }
+
     /// Tells what was flushed.
     fn settle(&mut self) {
         if let Some(chunk) = self.flushed.take() {
@@ -346,6 +360,7 @@ impl Pump {
             if self.may_transmit {
                 self.transmit(turn);
             }
+            self.is_urgent = self.key.is_some_and(|key| turn.endpoint.awaits_writing(key));
             // A session that ends by itself while its frames pile up has a peer that does not read:
             // no close would reach it.
             self.output.len() >= OUTPUT_BYTES && self.guard.is_over_in(turn, &self.waker)
