@@ -25,9 +25,11 @@
 mod relief;
 mod runtime;
 mod serve;
+#[cfg(feature = "rustls")]
+mod tls;
 
 pub use runtime::Tokio;
-pub use serve::{Listener, Serve, serve};
+pub use serve::{Accept, Listener, Serve, serve};
 #[cfg(feature = "json")]
 pub use sockjs_driver::json;
 pub use sockjs_driver::{
@@ -37,6 +39,8 @@ pub use sockjs_driver::{
     Reached, Report, SendError, Session, SessionHandle, SlowConsumers, Stats, Topic, Transport,
     TrustedProxies, WhenFull, broadcast,
 };
+#[cfg(feature = "rustls")]
+pub use tls::{Tls, TlsStream};
 
 /// A SockJS service on tokio.
 pub type SockJs = sockjs_driver::SockJs<Tokio>;
