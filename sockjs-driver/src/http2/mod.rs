@@ -1,25 +1,27 @@
 //! Connections of our own server that may speak HTTP/2: which protocol it is, their first bytes say.
 //!
-//! hyper does the work. Added are the limits that the HTTP/1 connection has too: how long a
+//! hyper does the work (and `streams` counts what it does). Added are the limits that the HTTP/1 connection has too: how long a
 //! connection may be idle, and how long the peer may take nothing. Responses end their stream; what
 //! was written is known in the grade `taken` (DESIGN §3).
 
+mod streams;
+
 use std::error::Error;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::rt::{Executor, Read, ReadBuf, ReadBufCursor, Sleep, Write};
+use hyper::rt::{Read, ReadBuf, Sleep, Write};
 use hyper::server::conn::http2;
 use tower_service::Service;
 
+use self::streams::{Executor, Io, Observed, Streams};
 use crate::connection::{Clock, ConnectionConfig, Patience, Stream};
 use crate::runtime::Runtime;
 use crate::server::{Attended, Connection, WithPeer, serve_connection};
@@ -182,9 +184,8 @@ where
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     B: http_body::Body,
 {
-    hyper: http2::Connection<Watched<I>, WithPeer<S>, Streams>,
-    traffic: Arc<Traffic>,
-    streams: Arc<Count>,
+    hyper: http2::Connection<Io<I>, Observed<WithPeer<S>>, Executor>,
+    streams: Arc<Streams>,
     config: ConnectionConfig,
     clock: Clock,
     idle: Patience<(u64, bool)>,
@@ -208,8 +209,8 @@ where
         config: ConnectionConfig,
         runtime: Arc<dyn Runtime>,
     ) -> Self {
-        let (traffic, streams) = (Arc::<Traffic>::default(), Arc::<Count>::default());
-        let executor = Streams { runtime: runtime.clone(), count: streams.clone() };
+        let streams = Arc::<Streams>::default();
+        let executor = Executor::new(runtime.clone(), streams.clone());
         let hyper = http2::Builder::new(executor)
             .max_concurrent_streams(config.max_stream_count)
             .max_header_list_size(u32::try_from(config.max_head_bytes).unwrap_or(u32::MAX))
@@ -217,10 +218,12 @@ where
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .enable_connect_protocol()
-            .serve_connection(Watched { io, traffic: traffic.clone() }, service);
+            .serve_connection(
+                Io::new(io, streams.clone()),
+                Observed::new(service, streams.clone()),
+            );
         Self {
             hyper,
-            traffic,
             streams,
             config,
             clock: Clock::new(runtime),
@@ -241,12 +244,13 @@ where
             if Pin::new(&mut self.hyper).poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            let begun = self.streams.begun_if_none_is_left(cx.waker());
+            self.streams.wake_later(cx.waker());
+            let begun = self.streams.begun_if_none_is_left();
             let limit =
                 if self.is_ending { self.config.write_stall } else { self.config.idle_timeout };
             let wait = begun.map(|begun| (begun, self.is_ending));
             let idle = self.idle.check(wait, limit, &self.clock);
-            let written = self.traffic.blocked_after();
+            let written = self.streams.written_if_more_waits();
             let write = self.writing.check(written, self.config.write_stall, &self.clock);
             let Some(deadline) = idle.into_iter().chain(write).min() else { return Poll::Pending };
             ready!(self.clock.poll_until(deadline, cx));
@@ -256,142 +260,5 @@ where
             }
             self.graceful_shutdown();
         }
-    }
-}
-
-/// Runs a connection's streams, and counts them: responses, and WebSockets after them.
-#[derive(Clone)]
-struct Streams {
-    runtime: Arc<dyn Runtime>,
-    count: Arc<Count>,
-}
-
-impl<F> Executor<F> for Streams
-where
-    F: Future + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        let counted = self.count.begin();
-        self.runtime.spawn(Box::pin(async move {
-            let _counted = counted;
-            stream.await;
-        }));
-    }
-}
-
-/// How many streams have begun and ended.
-#[derive(Default)]
-struct Count {
-    begun: AtomicU64,
-    ended: AtomicU64,
-    /// Of the connection, to be told when none is left.
-    waker: Mutex<Option<Waker>>,
-}
-
-/// One of them, until it is dropped.
-struct Counted(Arc<Count>);
-
-impl Count {
-    fn begin(self: &Arc<Self>) -> Counted {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        Counted(self.clone())
-    }
-
-    /// How many have begun so far, if all have ended; else the waker is called when they have.
-    fn begun_if_none_is_left(&self, waker: &Waker) -> Option<u64> {
-        // Stored first and loaded second, the other way round than where one ends.
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
-        self.is_none_left()
-    }
-
-    fn is_none_left(&self) -> Option<u64> {
-        let begun = self.begun.load(Ordering::SeqCst);
-        (self.ended.load(Ordering::SeqCst) == begun).then_some(begun)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::SeqCst);
-        if self.0.is_none_left().is_none() {
-            return;
-        }
-        let waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// What passed through a socket.
-#[derive(Default)]
-struct Traffic {
-    is_blocked: AtomicBool,
-    writes: AtomicU64,
-}
-
-impl Traffic {
-    fn note(&self, is_blocked: bool) {
-        self.is_blocked.store(is_blocked, Ordering::Relaxed);
-        if !is_blocked {
-            self.writes.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Writes so far, if the socket does not take the next one.
-    fn blocked_after(&self) -> Option<u64> {
-        self.is_blocked.load(Ordering::Relaxed).then(|| self.writes.load(Ordering::Relaxed))
-    }
-}
-
-/// A socket that is watched.
-struct Watched<I> {
-    io: I,
-    traffic: Arc<Traffic>,
-}
-
-impl<I: Read + Unpin> Read for Watched<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl<I: Write + Unpin> Write for Watched<I> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.traffic.note(written.is_pending());
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        self.traffic.note(flushed.is_pending());
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.traffic.note(written.is_pending());
-        written
     }
 }
