@@ -2,6 +2,7 @@
 
 mod support;
 
+mod examples;
 mod foreign_servers;
 mod http2;
 mod layers;
