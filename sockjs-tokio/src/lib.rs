@@ -20,6 +20,12 @@
 //! [`serve`], here or within a router, sessions know what was flushed to their client's socket and
 //! notice at once that it left; under another server they work just as well, with what that server
 //! tells.
+//!
+//! # Features
+//! All are off, and each adds and changes nothing else.
+//! - `json`: messages as values of types.
+//! - `http2`: `Serve::with_http2`, and WebSockets over HTTP/2 under any server.
+//! - `rustls`: `Tls`, which wraps a listener.
 #![forbid(unsafe_code)]
 
 mod relief;

@@ -130,6 +130,7 @@ struct User(String);
 
 #[tokio::test]
 async fn who_is_not_known_reaches_no_session_and_who_is_reaches_it_by_name() {
+    #[expect(clippy::result_large_err)] // It is the layer that wants a response.
     let check = |request: &mut Request<hyper::body::Incoming>| {
         let user = request.headers().get("x-user").and_then(|user| user.to_str().ok());
         let Some(user) = user.map(|user| User(user.to_owned())) else {

@@ -25,13 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const NEVER: Duration = Duration::from_secs(600);
 
 /// What ends soon, or the test fails.
-#[track_caller]
-pub(crate) fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
-    async move {
-        match tokio::time::timeout(PATIENCE, future).await {
-            Ok(output) => output,
-            Err(_) => panic!("not within {PATIENCE:?}: {what}"),
-        }
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("not within {PATIENCE:?}: {what}"),
     }
 }
 
