@@ -58,8 +58,8 @@ impl ConnectionInfo {
         self.transport
     }
 
-    /// The service's path, as in the request. What follows it holds the session's id, which is a
-    /// secret of the client, and is left out.
+    /// The service's prefix, under which it was asked. What follows it in the request holds the
+    /// session's id, which is a secret of the client, and is left out.
     pub fn path(&self) -> &str {
         &self.path
     }

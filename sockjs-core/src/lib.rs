@@ -174,6 +174,7 @@ pub use settings::{
     BaseUrl, BindingSetting, CookieSetting, Settings, SettingsError, SlowConsumers,
 };
 pub use time::Timestamp;
+pub use web::handshake::ConnectProtocol;
 pub use web::origin::OriginPolicy;
 pub use web::proxy::TrustedProxies;
 pub use wire::close::CloseReason;

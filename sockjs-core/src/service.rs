@@ -90,15 +90,21 @@ impl Service {
         &self.0.settings
     }
 
-    /// Whether a path is the service's: its prefix, or below it. Whole segments count.
+    /// Whether a path is the service's: its prefix, or below it. Whole segments count. Any path is a
+    /// nested service's.
     pub fn owns(&self, path: &str) -> bool {
-        path::below(&self.settings().prefix, path).is_some()
+        self.below(path).is_some()
     }
 
     /// Whether a path is that of `info`, the one answer that shows entropy.
     pub fn is_info(&self, path: &str) -> bool {
-        let rest = path::below(&self.settings().prefix, path);
-        rest.and_then(Resource::parse) == Some(Resource::Info)
+        self.below(path).and_then(Resource::parse) == Some(Resource::Info)
+    }
+
+    /// What follows the prefix in a path as it arrives.
+    fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let settings = self.settings();
+        path::below(if settings.is_nested { "" } else { &settings.prefix }, path)
     }
 
     /// Reads a request. No state is touched.
@@ -137,7 +143,7 @@ impl Service {
         now: Timestamp,
     ) -> Route {
         let settings = self.settings();
-        let rest = path::below(&settings.prefix, head.uri.path());
+        let rest = self.below(head.uri.path());
         let answer = self.with_cookie(answer_below(rest), rest, &head);
         if !settings.origins.admits(&head, settings.admit_anonymous) {
             let refusal = answer.text(StatusCode::FORBIDDEN, "Origin not allowed\n");
@@ -149,7 +155,8 @@ impl Service {
         if !resource.is_offered(settings.transports) {
             return Route::Respond(not_found(answer.cors(resource, &head.headers)));
         }
-        if !resource.allows(&head.method) {
+        let is_handshake = resource.is_websocket() && Handshake::is_connect(&head);
+        if !resource.allows(&head.method) && !is_handshake {
             return Route::Respond(answer.method_not_allowed(resource.allow()));
         }
         let answer = answer.cors(resource, &head.headers);

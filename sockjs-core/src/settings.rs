@@ -20,6 +20,8 @@ pub struct Settings {
     /// The path under which the service answers, e.g. `/echo`: empty, or begins with `/` and does
     /// not end in it.
     pub prefix: String,
+    /// Whether requests arrive without the prefix, cut off by a router around the service. No.
+    pub is_nested: bool,
     /// How long an attached receiver may be idle before it gets a heartbeat; `None` for never.
     /// 25 s.
     pub heartbeat_delay: Option<Duration>,
@@ -182,6 +184,7 @@ impl Settings {
     pub fn new(prefix: impl Into<String>) -> Self {
         Self {
             prefix: prefix.into(),
+            is_nested: false,
             heartbeat_delay: Some(Duration::from_secs(25)),
             disconnect_delay: Duration::from_secs(5),
             response_limit: 128 * 1024,

@@ -62,6 +62,14 @@ impl<R: Runtime> Builder<R> {
         }
     }
 
+    /// For a router that cuts the prefix off before it calls the service, as axum's `nest_service`
+    /// does. The prefix is then what sessions are told of as their path, and nothing is compared with
+    /// it: it may have parameters (`/rooms/{room}`).
+    pub fn nested(mut self) -> Self {
+        self.settings.is_nested = true;
+        self
+    }
+
     /// How long an attached receiver may be idle before it gets a heartbeat; `None` for never.
     /// 25 s.
     pub fn heartbeat_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {

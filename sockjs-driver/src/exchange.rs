@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
-use http::{HeaderMap, Request, Response, request};
+use http::{HeaderMap, Method, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
 use sockjs_core::{
     Action, Grade, Message, Peer, ReceivePermit, Refused, Route, SendPermit, SendReply, SessionKey,
@@ -57,7 +57,7 @@ impl Hub {
     where
         B: http_body::Body,
     {
-        let upgrade = request.headers().contains_key(UPGRADE).then(|| upgrade_of(&mut request));
+        let upgrade = upgrade_of(&mut request);
         let (mut head, body) = request.into_parts();
         let connection = head.extensions.remove::<Connection>();
         let expects = head.headers.contains_key(EXPECT);
@@ -69,7 +69,7 @@ impl Hub {
             Route::Respond(response) => self.refuse(response, body, expects).await,
             Route::Receive(permit) => self.receive(*permit, connection).await,
             Route::Send(permit) => self.receive_messages(*permit, body, expects).await,
-            Route::Websocket(permit) => self.upgrade(*permit, upgrade.flatten(), connection).await,
+            Route::Websocket(permit) => self.upgrade(*permit, upgrade, connection).await,
         }
     }
 
@@ -283,6 +283,15 @@ async fn answered(shard: &Shard, session: SessionKey) {
 
 /// The upgrade that the server around us offers with a request, if it does.
 fn upgrade_of<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
+    let is_asked = request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT;
+    if !is_asked {
+        return None;
+    }
+    #[cfg(feature = "http2")]
+    if let Some(protocol) = request.extensions_mut().remove::<hyper::ext::Protocol>() {
+        let protocol = sockjs_core::ConnectProtocol(protocol.as_str().into());
+        request.extensions_mut().insert(protocol);
+    }
     request.extensions_mut().remove::<OnUpgrade>()
 }
 

@@ -42,6 +42,8 @@ mod connections;
 mod ending;
 mod exchange;
 mod guard;
+#[cfg(feature = "http2")]
+mod http2;
 mod hub;
 mod inbox;
 #[cfg(feature = "json")]

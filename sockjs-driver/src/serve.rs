@@ -17,8 +17,10 @@ use tower_service::Service;
 use crate::connection::ConnectionConfig;
 use crate::connections::{Connections, Room};
 use crate::ending::{Ending, Member, Phase};
+#[cfg(feature = "http2")]
+use crate::http2;
 use crate::runtime::Runtime;
-use crate::server::{Connection, serve_connection};
+use crate::server::{Attended, serve_connection};
 
 /// How long the accept loop rests when the system is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -59,6 +61,8 @@ pub struct Serve<L, S> {
     listener: io::Result<L>,
     service: S,
     config: ConnectionConfig,
+    #[cfg(feature = "http2")]
+    speaks_http2: bool,
     room: Room,
     connections: Connections,
     runtime: Arc<dyn Runtime>,
@@ -77,6 +81,8 @@ impl<L, S> Serve<L, S> {
             listener,
             service,
             config: ConnectionConfig::default(),
+            #[cfg(feature = "http2")]
+            speaks_http2: false,
             room: Room::default(),
             connections: Connections::default(),
             runtime: Arc::new(runtime),
@@ -132,6 +138,18 @@ impl<L, S> Serve<L, S> {
         self
     }
 
+    /// Serves HTTP/2 to clients that begin with it, by agreement within TLS or by knowing before, and
+    /// WebSockets over it (RFC 8441). HTTP/1 is served as ever.
+    ///
+    /// An HTTP/2 connection carries many requests at once: their number is limited
+    /// ([`ConnectionConfig::max_stream_count`]), and the connection is the one that counts in
+    /// [`Connections`].
+    #[cfg(feature = "http2")]
+    pub fn with_http2(mut self) -> Self {
+        self.speaks_http2 = true;
+        self
+    }
+
     /// Counts of the server's connections, to keep.
     pub fn connections(&self) -> Connections {
         self.connections.clone()
@@ -177,6 +195,8 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     async fn run(self) -> io::Result<()> {
+        #[cfg(feature = "http2")]
+        let speaks_http2 = self.speaks_http2;
         let Self { listener, service, config, room, connections, runtime, mut shutdown, .. } = self;
         check(&config, room)?;
         let mut accept = Accept { listener: listener?, pause: None, count: 0 };
@@ -191,7 +211,14 @@ where
             let member = Arc::new(ending.join());
             let Some(io) = connections.admit(io, peer, room, &member) else { continue };
             L::limit_silence(io.get_ref(), config.write_stall.saturating_add(SYSTEM_MARGIN));
-            let connection = serve_connection(io, peer, service.clone(), config, runtime.clone());
+            let (service, timer) = (service.clone(), runtime.clone());
+            #[cfg(feature = "http2")]
+            if speaks_http2 {
+                let connection = http2::serve_either(io, peer, service, config, timer);
+                runtime.spawn(Box::pin(attend(member, connection)));
+                continue;
+            }
+            let connection = serve_connection(io, peer, service, config, timer);
             runtime.spawn(Box::pin(attend(member, connection)));
         }
         drop(accept);
@@ -207,14 +234,7 @@ where
 }
 
 /// Runs a connection until it ends or its server does.
-async fn attend<I, S, B>(member: Arc<Member>, connection: Connection<I, S, B>)
-where
-    I: Read + Write + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: http_body::Body + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+async fn attend(member: Arc<Member>, connection: impl Attended) {
     let mut connection = pin!(connection);
     let mut is_told = false;
     poll_fn(|cx| {

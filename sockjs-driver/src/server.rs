@@ -34,7 +34,7 @@ where
     B: http_body::Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let service = WithPeer { service, peer: peer.map(PeerAddr) };
+    let service = WithPeer::new(service, peer);
     Connection { inner: connection::serve_connection(io, service, config, runtime) }
 }
 
@@ -68,6 +68,19 @@ where
     }
 }
 
+impl<I, S, B> Attended for Connection<I, S, B>
+where
+    I: Read + Write + Send + Unpin + 'static,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        Connection::graceful_shutdown(self);
+    }
+}
+
 impl<I, S, B> Future for Connection<I, S, B>
 where
     I: Read + Write + Send + Unpin + 'static,
@@ -83,11 +96,23 @@ where
     }
 }
 
+/// A connection, of whatever protocol.
+pub(crate) trait Attended: Future<Output = ()> {
+    /// Ends the connection once what is under way has ended. To be polled on.
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
 /// Tells the service who is at the other end.
 #[derive(Clone, Debug)]
-struct WithPeer<S> {
+pub(crate) struct WithPeer<S> {
     service: S,
     peer: Option<PeerAddr>,
+}
+
+impl<S> WithPeer<S> {
+    pub(crate) fn new(service: S, peer: Option<SocketAddr>) -> Self {
+        Self { service, peer: peer.map(PeerAddr) }
+    }
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for WithPeer<S>

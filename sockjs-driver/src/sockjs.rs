@@ -45,7 +45,8 @@ impl<R: Runtime> SockJs<R> {
         &self.hub.service.settings().prefix
     }
 
-    /// Whether a path is the service's: its prefix, or below it.
+    /// Whether a path is the service's: its prefix, or below it. Any path is if it is
+    /// [nested](Builder::nested).
     pub fn owns(&self, path: &str) -> bool {
         self.hub.service.owns(path)
     }

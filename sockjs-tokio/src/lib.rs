@@ -20,14 +20,22 @@
 //! [`serve`], here or within a router, sessions know what was flushed to their client's socket and
 //! notice at once that it left; under another server they work just as well, with what that server
 //! tells.
+//!
+//! # Features
+//! All are off, and each adds and changes nothing else.
+//! - `json`: messages as values of types.
+//! - `http2`: `Serve::with_http2`, and WebSockets over HTTP/2 under any server.
+//! - `rustls`: `Tls`, which wraps a listener.
 #![forbid(unsafe_code)]
 
 mod relief;
 mod runtime;
 mod serve;
+#[cfg(feature = "rustls")]
+mod tls;
 
 pub use runtime::Tokio;
-pub use serve::{Listener, Serve, serve};
+pub use serve::{Accept, Listener, Serve, serve};
 #[cfg(feature = "json")]
 pub use sockjs_driver::json;
 pub use sockjs_driver::{
@@ -37,6 +45,8 @@ pub use sockjs_driver::{
     Reached, Report, SendError, Session, SessionHandle, SlowConsumers, Stats, Topic, Transport,
     TrustedProxies, WhenFull, broadcast,
 };
+#[cfg(feature = "rustls")]
+pub use tls::{Tls, TlsStream};
 
 /// A SockJS service on tokio.
 pub type SockJs = sockjs_driver::SockJs<Tokio>;

@@ -114,8 +114,7 @@ impl Endpoint {
             return Action::Respond(request.answer.unavailable(line));
         }
         let (slot, answer) = self.open(None, transport, request, now);
-        // Whoever carries a WebSocket writes to its socket.
-        let stage = self.attach(slot, transport, Grade::Socket, now);
+        let stage = self.attach(slot, transport, handshake.grade(), now);
         let receiver = Receiver::new(self.receiver_number(), transport, None, stage);
         Action::Upgrade { head: handshake.accept(answer), receiver }
     }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::BytesMut;
-use http::request;
+use http::{Method, Version, request};
 
 use super::check::Checks;
 use super::entry::{Chunk, Entry, Input, Output, Request, Text, Why, entries};
 use super::traced::Setup;
 use crate::{
-    Action, ChunkId, CloseReason, Endpoint, Gone, Message, OriginPolicy, Peer, Principal, Receiver,
-    Route, Seed, Service, SessionKey, Settings, SettingsError, SlowConsumers, Timestamp,
+    Action, ChunkId, CloseReason, ConnectProtocol, Endpoint, Gone, Message, OriginPolicy, Peer,
+    Principal, Receiver, Route, Seed, Service, SessionKey, Settings, SettingsError, SlowConsumers,
+    Timestamp,
 };
 
 /// A trace that came out as it was recorded.
@@ -152,6 +153,7 @@ impl Player {
         change: impl Fn(&mut Settings),
     ) -> Result<Self, SettingsError> {
         let mut settings = Settings::new(setup.prefix);
+        settings.is_nested = setup.is_nested;
         settings.heartbeat_delay = setup.heartbeat_delay;
         settings.disconnect_delay = setup.disconnect_delay;
         settings.response_limit = setup.response_limit;
@@ -285,7 +287,13 @@ fn head(request: &Request) -> Option<request::Parts> {
     let builder = http::Request::builder().method(&*request.method).uri(&*request.target);
     let headers = request.headers.iter();
     let builder = headers.fold(builder, |builder, (name, value)| builder.header(name, &**value));
-    Some(builder.body(()).ok()?.into_parts().0)
+    let mut head = builder.body(()).ok()?.into_parts().0;
+    if head.method == Method::CONNECT {
+        // Routing found no other in order.
+        head.version = Version::HTTP_2;
+        head.extensions.insert(ConnectProtocol("websocket".into()));
+    }
+    Some(head)
 }
 
 fn messages(batch: &[Text]) -> Vec<Message> {

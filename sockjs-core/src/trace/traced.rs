@@ -33,6 +33,8 @@ pub struct Traced {
 pub(super) struct Setup {
     pub(super) shard: u16,
     pub(super) prefix: String,
+    #[serde(default)]
+    pub(super) is_nested: bool,
     pub(super) heartbeat_delay: Option<std::time::Duration>,
     pub(super) disconnect_delay: std::time::Duration,
     pub(super) response_limit: usize,
@@ -360,6 +362,7 @@ impl Setup {
         Self {
             shard,
             prefix: settings.prefix.clone(),
+            is_nested: settings.is_nested,
             heartbeat_delay: settings.heartbeat_delay,
             disconnect_delay: settings.disconnect_delay,
             response_limit: settings.response_limit,

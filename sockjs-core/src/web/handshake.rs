@@ -1,4 +1,4 @@
-//! The WebSocket handshake (PROTOCOL §7; RFC 6455, section 4.2).
+//! The WebSocket handshake (PROTOCOL §7; RFC 6455, section 4.2), over HTTP/2 too (RFC 8441).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,16 +7,27 @@ use http::header::{
     CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{Response, StatusCode, Version, request};
+use http::{Method, Response, StatusCode, Version, request};
 
 use super::answer::Answer;
+use crate::report::Grade;
 
 /// Appended to the client's key before it is hashed (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// A checked handshake: the value of `Sec-WebSocket-Accept`.
+/// The `:protocol` of an extended CONNECT (RFC 8441, section 4). `http` has no place for it: put it
+/// in the request's extensions, for [`Service::route`](crate::Service::route) to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectProtocol(pub Box<str>);
+
+/// A checked handshake.
 #[derive(Clone, Debug)]
-pub(crate) struct Handshake(HeaderValue);
+pub(crate) enum Handshake {
+    /// Over HTTP/1.1, with the value of `Sec-WebSocket-Accept`.
+    Upgrade(HeaderValue),
+    /// Over a stream of HTTP/2.
+    Connect,
+}
 
 /// A handshake that was refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,39 +39,65 @@ pub(crate) enum Refusal {
 }
 
 impl Handshake {
-    /// Checks a request, in the order of PROTOCOL §7.
+    /// Whether a request is an extended CONNECT for a WebSocket (RFC 8441, section 5).
+    pub(crate) fn is_connect(head: &request::Parts) -> bool {
+        head.method == Method::CONNECT
+            && head.version == Version::HTTP_2
+            && head.extensions.get().is_some_and(|ConnectProtocol(name)| &**name == "websocket")
+    }
+
+    /// Checks a request, in the order of PROTOCOL §7. In an extended CONNECT the protocol's name
+    /// stands for `Upgrade` and `Connection`, and there is no key (RFC 8441, section 5).
     pub(crate) fn check(head: &request::Parts) -> Result<Self, Refusal> {
         let headers = &head.headers;
-        if head.version != Version::HTTP_11
-            || !lists(headers, UPGRADE, "websocket")
-            || !lists(headers, CONNECTION, "upgrade")
-        {
+        let is_connect = Self::is_connect(head);
+        let is_upgrade = head.version == Version::HTTP_11
+            && lists(headers, UPGRADE, "websocket")
+            && lists(headers, CONNECTION, "upgrade");
+        if !is_connect && !is_upgrade {
             return Err(Refusal::NotWebsocket);
         }
         let version = headers.get(SEC_WEBSOCKET_VERSION).ok_or(Refusal::VersionMissing)?;
         if version != "13" {
             return Err(Refusal::VersionUnknown);
         }
-        let key = headers.get(SEC_WEBSOCKET_KEY).ok_or(Refusal::BadKey)?;
-        let nonce = STANDARD.decode(key).map_err(|_| Refusal::BadKey)?;
-        if nonce.len() != 16 {
-            return Err(Refusal::BadKey);
-        }
-        let mut hash = sha1_smol::Sha1::new();
-        hash.update(key.as_bytes());
-        hash.update(GUID);
-        let accept = STANDARD.encode(hash.digest().bytes());
-        HeaderValue::try_from(accept).map(Self).map_err(|_| Refusal::BadKey)
+        if is_connect { Ok(Self::Connect) } else { accept_value(headers).map(Self::Upgrade) }
     }
 
-    /// The head of the 101.
+    /// The head that accepts: a 101, or a 200 over HTTP/2 (RFC 8441, section 5).
     pub(crate) fn accept(self, answer: Answer) -> Response<()> {
-        answer
-            .header(CONNECTION, HeaderValue::from_static("Upgrade"))
-            .header(UPGRADE, HeaderValue::from_static("websocket"))
-            .header(SEC_WEBSOCKET_ACCEPT, self.0)
-            .head(StatusCode::SWITCHING_PROTOCOLS)
+        match self {
+            Self::Connect => answer.head(StatusCode::OK),
+            Self::Upgrade(accept) => answer
+                .header(CONNECTION, HeaderValue::from_static("Upgrade"))
+                .header(UPGRADE, HeaderValue::from_static("websocket"))
+                .header(SEC_WEBSOCKET_ACCEPT, accept)
+                .head(StatusCode::SWITCHING_PROTOCOLS),
+        }
     }
+
+    /// What it means that a frame was written: a stream of HTTP/2 takes frames before its connection
+    /// does.
+    pub(crate) fn grade(&self) -> Grade {
+        match self {
+            Self::Upgrade(_) => Grade::Socket,
+            Self::Connect => Grade::Taken,
+        }
+    }
+}
+
+/// `Sec-WebSocket-Accept` for the request's key.
+fn accept_value(headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
+    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or(Refusal::BadKey)?;
+    let nonce = STANDARD.decode(key).map_err(|_| Refusal::BadKey)?;
+    if nonce.len() != 16 {
+        return Err(Refusal::BadKey);
+    }
+    let mut hash = sha1_smol::Sha1::new();
+    hash.update(key.as_bytes());
+    hash.update(GUID);
+    let accept = STANDARD.encode(hash.digest().bytes());
+    HeaderValue::try_from(accept).map_err(|_| Refusal::BadKey)
 }
 
 impl Refusal {
@@ -107,7 +144,10 @@ mod tests {
             .into_parts()
             .0;
         change(&mut head);
-        Handshake::check(&head).map(|handshake| handshake.0)
+        match Handshake::check(&head)? {
+            Handshake::Upgrade(accept) => Ok(accept),
+            Handshake::Connect => panic!("no CONNECT was sent"),
+        }
     }
 
     #[test]
@@ -135,6 +175,45 @@ mod tests {
         assert_eq!(check(missing("sec-websocket-key")), Err(Refusal::BadKey));
         for key in ["", "dGhl", "dGhlIHNhbXBsZSBub25jZQ=", "!!!!"] {
             assert_eq!(check(set("sec-websocket-key", key)), Err(Refusal::BadKey), "{key}");
+        }
+    }
+
+    #[test]
+    fn over_http_2_a_protocol_stands_for_headers_and_key() {
+        let check = |change: fn(&mut request::Parts)| {
+            let mut head = Request::builder()
+                .method(Method::CONNECT)
+                .version(Version::HTTP_2)
+                .header("Sec-WebSocket-Version", "13")
+                .extension(ConnectProtocol("websocket".into()))
+                .body(())
+                .unwrap()
+                .into_parts()
+                .0;
+            change(&mut head);
+            Handshake::check(&head).map(|handshake| handshake.accept(Answer::default()))
+        };
+        let accepted = check(|_| ()).unwrap();
+        assert_eq!((accepted.status(), accepted.headers().len()), (StatusCode::OK, 0));
+        type Change = fn(&mut request::Parts);
+        let refused: [(Change, Refusal); 6] = [
+            (|head| head.method = Method::GET, Refusal::NotWebsocket),
+            (|head| head.version = Version::HTTP_11, Refusal::NotWebsocket),
+            (|head| head.extensions.clear(), Refusal::NotWebsocket),
+            (
+                |head| drop(head.extensions.insert(ConnectProtocol("webtransport".into()))),
+                Refusal::NotWebsocket,
+            ),
+            (|head| head.headers.clear(), Refusal::VersionMissing),
+            (
+                |head| {
+                    head.headers.insert("sec-websocket-version", HeaderValue::from_static("8"));
+                },
+                Refusal::VersionUnknown,
+            ),
+        ];
+        for (change, refusal) in refused {
+            assert_eq!(check(change).unwrap_err(), refusal);
         }
     }
 }

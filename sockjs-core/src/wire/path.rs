@@ -99,6 +99,11 @@ impl Resource {
         }
     }
 
+    /// Whether the path is a WebSocket's.
+    pub(crate) fn is_websocket(self) -> bool {
+        matches!(self, Self::RawWebsocket | Self::Receive(Transport::Websocket))
+    }
+
     /// Whether the path names a session.
     pub(crate) fn names_session(self) -> bool {
         matches!(self, Self::Receive(..) | Self::Send(..))

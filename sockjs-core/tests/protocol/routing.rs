@@ -4,7 +4,9 @@ use crate::common::request::{get, head, options, peer, post, websocket};
 use crate::common::{START, settings};
 use http::request::Builder;
 use http::{Method, Request, Response, Version};
-use sockjs_core::{BaseUrl, CookieSetting, OriginPolicy, Route, Service, Settings, Transport};
+use sockjs_core::{
+    BaseUrl, ConnectProtocol, CookieSetting, OriginPolicy, Route, Service, Settings, Transport,
+};
 
 const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
 const TEXT: &str = "text/plain; charset=UTF-8";
@@ -393,4 +395,49 @@ fn prefixes() {
     assert_eq!(answer_of(&deep, Request::get("/a/b/echo/info?t=1")).status(), 200);
     assert_eq!(answer_of(&deep, Request::get("http://host/a/b/echo")).status(), 200);
     assert_eq!(answer_of(&deep, Request::get("/a/b/Echo")).status(), 404);
+}
+
+#[test]
+fn a_nested_service_is_asked_without_its_prefix() {
+    let nested = service(|settings| {
+        settings.prefix = "/rooms/{room}".into();
+        settings.is_nested = true;
+        settings.cookie = CookieSetting::Jsessionid;
+    });
+    for (path, status) in
+        [("/", 200), ("/info", 200), ("/iframe.html", 200), ("/rooms/x/info", 404)]
+    {
+        assert_eq!(answer_of(&nested, Request::get(path)).status(), status, "{path}");
+    }
+    assert!(nested.is_info("/info") && nested.owns("/anything"));
+    let preflight = answer_of(&nested, Request::options("/0/s/xhr"));
+    assert_eq!(preflight.status(), 204);
+    let opening = head(Request::post("/0/s/xhr"));
+    let Route::Receive(permit) = nested.route(opening, &peer(), 0, START) else {
+        panic!("a receive request")
+    };
+    assert_eq!(permit.id(), b"s");
+}
+
+#[test]
+fn an_extended_connect_opens_a_websocket_and_nothing_else() {
+    let connect = |path: &str, protocol: &str| {
+        Request::connect(format!("https://h/echo{path}"))
+            .version(Version::HTTP_2)
+            .header("Sec-WebSocket-Version", "13")
+            .extension(ConnectProtocol(protocol.into()))
+    };
+    let service = service(|settings| settings.cookie = CookieSetting::Jsessionid);
+    for path in ["/0/s/websocket", "/websocket"] {
+        let route = service.route(head(connect(path, "websocket")), &peer(), 0, START);
+        assert!(matches!(route, Route::Websocket(_)), "{path}: {route:?}");
+    }
+    for (request, status) in [
+        (connect("/0/s/websocket", "webtransport"), 405),
+        (connect("/0/s/xhr", "websocket"), 405),
+        (connect("/info", "websocket"), 405),
+        (connect("/0/s/websocket", "websocket").method("GET"), 400),
+    ] {
+        assert_eq!(answer_of(&service, request).status(), status);
+    }
 }

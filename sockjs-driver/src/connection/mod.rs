@@ -56,6 +56,8 @@ pub struct ConnectionConfig {
     pub read_timeout: Duration,
     /// How long a connection may be idle between two requests.
     pub idle_timeout: Duration,
+    /// Of HTTP/2: how many requests a connection may have under way, WebSockets included.
+    pub max_stream_count: u32,
     /// How long a write or flush may go without moving a byte. Under [`Serve`](crate::Serve) on Linux
     /// and Android also how long the peer's system may leave what was sent unacknowledged, which finds
     /// peers that vanished: the socket takes writes for them.
@@ -73,6 +75,7 @@ impl Default for ConnectionConfig {
             max_target_bytes: 8 * 1024,
             read_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
+            max_stream_count: 100,
             write_stall: Duration::from_secs(10),
         }
     }
@@ -85,6 +88,7 @@ impl ConnectionConfig {
             (self.max_head_bytes == 0, "max head bytes"),
             (self.max_header_count == 0, "max header count"),
             (self.max_target_bytes == 0, "max target bytes"),
+            (self.max_stream_count == 0, "max stream count"),
             (self.read_timeout.is_zero(), "read timeout"),
             (self.idle_timeout.is_zero(), "idle timeout"),
             (self.write_stall.is_zero(), "write stall"),

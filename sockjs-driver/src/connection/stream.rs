@@ -15,11 +15,19 @@ use hyper::{
 
 use super::{fifo::Chunk, line::Io};
 
-/// The stream under an upgraded connection, of this module's or of another server. Bytes that
-/// arrived before the upgrade come first.
-pub(crate) struct Stream {
+/// A stream of which the first bytes were read already: they come first. By itself that under an
+/// upgraded connection, of this module's or of another server.
+pub(crate) struct Stream<I = Box<dyn Duplex>> {
     front: Bytes,
-    io: Box<dyn Duplex>,
+    io: I,
+}
+
+impl<I> Stream<I> {
+    /// These bytes, then what the stream still has.
+    #[cfg(feature = "http2")]
+    pub(crate) fn led_by(front: Bytes, io: I) -> Self {
+        Self { front, io }
+    }
 }
 
 impl Stream {
@@ -57,13 +65,13 @@ impl From<Upgraded> for Stream {
     }
 }
 
-impl fmt::Debug for Stream {
+impl<I> fmt::Debug for Stream<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("front", &self.front.len()).finish_non_exhaustive()
     }
 }
 
-impl Read for Stream {
+impl<I: Read + Unpin> Read for Stream<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -83,7 +91,7 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl<I: Write + Unpin> Write for Stream<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -114,6 +122,6 @@ impl Write for Stream {
 }
 
 /// Both directions, as one object.
-trait Duplex: Read + Write + Send + Unpin {}
+pub(crate) trait Duplex: Read + Write + Send + Unpin {}
 
 impl<T: Read + Write + Send + Unpin> Duplex for T {}
