@@ -13,6 +13,7 @@ use futures_sink::Sink;
 use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
 use crate::broadcast::{Left, Memberships};
+use crate::observe::Span;
 use crate::shard::{LATEST, Shard, Turn};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     /// What left the endpoint and was not taken yet: a turn is worth more than one message.
     inbox: Mutex<VecDeque<Message>>,
     reading: Reading,
+    pub(crate) span: Span,
     pub(crate) memberships: Memberships,
 }
 
@@ -80,6 +82,7 @@ impl Inner {
             end: OnceLock::new(),
             inbox: Mutex::default(),
             reading: Reading::default(),
+            span: Span::default(),
             memberships: Memberships::new(),
         })
     }
@@ -93,6 +96,17 @@ impl Inner {
         let _ = self.end.set(report);
         self.readable();
         left
+    }
+
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(crate) fn transport(&self) -> Transport {
+        self.info.transport()
+    }
+
+    /// What became of it, once it has ended.
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(crate) fn outcome(&self) -> Option<&Report> {
+        self.end.get()
     }
 
     /// The next of what was taken.

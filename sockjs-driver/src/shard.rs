@@ -11,11 +11,13 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
 use sockjs_core::trace::Traced;
-use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
+use sockjs_core::{Event, SessionKey, Timestamp};
 
 use crate::app::App;
 use crate::broadcast::Left;
 use crate::connection::Ledger;
+use crate::guard::Handed;
+use crate::observe::Seen;
 use crate::session::Inner;
 use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::Waiting;
@@ -35,6 +37,7 @@ struct State {
     endpoint: Traced,
     waiting: Waiting,
     timer: TimerState,
+    seen: Seen,
 }
 
 /// What the timer task is doing.
@@ -77,7 +80,7 @@ enum Then {
     Wake(Waker),
     /// Run the session's handler.
     Run(Arc<Inner>),
-    /// Perhaps the last handle: what the application left in it is dropped without the lock.
+    /// The session ended. Perhaps the last handle: what the application left in it is dropped without the lock.
     Drop(Arc<Inner>, Left),
     StartTimer,
 }
@@ -98,7 +101,12 @@ impl Aftermath {
 
 impl Shard {
     pub(crate) fn new(app: Arc<App>, endpoint: Traced) -> Arc<Self> {
-        let state = State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
+        let state = State {
+            endpoint,
+            waiting: Waiting::default(),
+            timer: TimerState::default(),
+            seen: Seen::default(),
+        };
         Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
     }
 
@@ -125,7 +133,9 @@ impl Shard {
         if let Some(recording) = &self.app.recording {
             recording.take(&mut state.endpoint);
         }
+        let flow = state.seen.look(state.endpoint.counts());
         drop(guard);
+        self.app.observer.flowed(flow);
         self.finish(aftermath);
         result
     }
@@ -176,7 +186,10 @@ impl Shard {
             match then {
                 Then::Wake(waker) => waker.wake(),
                 Then::Run(session) => self.app.run(session),
-                Then::Drop(session, left) => drop((session, left)),
+                Then::Drop(session, left) => {
+                    self.app.observer.closed(&session);
+                    drop((session, left));
+                }
                 Then::StartTimer => {
                     let task = TimerTask { shard: self.me.clone(), sleep: None };
                     self.app.runtime.spawn(Box::pin(task));
@@ -206,21 +219,24 @@ impl TimerState {
 }
 
 /// What became of frames that responses carried.
-impl Ledger<ChunkId> for Shard {
-    fn written(&self, chunks: &[ChunkId]) {
+impl Ledger<Handed> for Shard {
+    fn written(&self, chunks: &[Handed]) {
+        if let Some(first) = chunks.first() {
+            first.stopwatch().stop(&self.app);
+        }
         self.turn(|turn| {
             for chunk in chunks {
-                turn.endpoint.handle_written(*chunk, turn.now);
+                turn.endpoint.handle_written(chunk.id, turn.now);
             }
         });
     }
 
     /// Only of the latest of a session's is it certain that its end never left: those before it
     /// may have arrived. The endpoint takes no further word on a session that ended by the first.
-    fn lost(&self, chunks: &[ChunkId]) {
+    fn lost(&self, chunks: &[Handed]) {
         self.turn(|turn| {
             for chunk in chunks.iter().rev() {
-                turn.endpoint.handle_lost(*chunk, turn.now);
+                turn.endpoint.handle_lost(chunk.id, turn.now);
             }
         });
     }

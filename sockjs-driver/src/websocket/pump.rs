@@ -21,6 +21,7 @@ use super::deadline::Deadline;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
+use crate::observe::Stopwatch;
 use crate::shard::Turn;
 
 /// What is read at a time.
@@ -58,6 +59,7 @@ pub(crate) fn run(
         is_blocked: false,
         handed: None,
         flushed: None,
+        stopwatch: Stopwatch::default(),
         has_begun: false,
         has_unparsed: false,
         phase: Phase::Open,
@@ -89,6 +91,8 @@ struct Pump {
     handed: Option<ChunkId>,
     /// The last chunk that was flushed, until the endpoint is told.
     flushed: Option<ChunkId>,
+    /// On what is handed and not flushed.
+    stopwatch: Stopwatch,
     /// The first turn was taken.
     has_begun: bool,
     /// Something in `input` was not looked at yet.
@@ -157,6 +161,7 @@ impl Pump {
             flushed = match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
                     self.flushed = self.handed.take().or(self.flushed);
+                    self.stopwatch.stop(&self.guard.shard().app);
                     has_output || self.flushed.is_some()
                 }
                 Poll::Ready(Err(_)) => return Err(Ended),
@@ -331,6 +336,7 @@ impl Pump {
                 return self.codec.abandon(mark, &mut self.output);
             };
             self.handed = transmit.chunk.or(self.handed);
+            self.stopwatch.start(turn.now);
             if transmit.frame == FrameKind::Ping {
                 self.liveness = Liveness::Asked;
             }
