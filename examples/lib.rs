@@ -10,3 +10,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../sockjs-tokio/README.md")]
 struct TokioReadme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/observability.md")]
+struct Observability;
