@@ -14,3 +14,7 @@ struct TokioReadme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/integrations.md")]
 struct Integrations;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/observability.md")]
+struct Observability;

@@ -1,7 +1,7 @@
 /**
- * One connection to the chat service: connects, measures, counts, reconnects.
+ * One connection to a service of the demo: connects, measures, counts, reconnects.
  *
- * The service speaks SockJS at `/chat`; every message is one JSON object as text.
+ * The chat service speaks SockJS at `/chat`; every message is one JSON object as text.
  *
  * client -> server
  *   {"type":"hello","name":"Calm Heron"}          first; name trimmed, 1-32 characters
@@ -44,7 +44,8 @@ export class Connection extends EventTarget {
   status = { state: 'idle', transport: null, since: 0, retryAt: 0, close: null };
   counters = emptyCounters();
 
-  constructor(url, hello) {
+  /** Without `hello` it says nothing and measures nothing: it listens. */
+  constructor(url, hello = null) {
     super();
     this.#url = url;
     this.#hello = hello;
@@ -108,6 +109,7 @@ export class Connection extends EventTarget {
 
   #opened(sock) {
     this.#setStatus({ state: 'open', transport: sock.transport, since: Date.now() });
+    if (!this.#hello) return;
     this.send(this.#hello());
     this.#timers.ping = setInterval(() => this.#measure(), PING_EVERY_MS);
     this.#timers.first = setTimeout(() => this.#measure(), FIRST_PING_MS);

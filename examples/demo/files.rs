@@ -1,4 +1,4 @@
-//! The files of the page, compiled into the program.
+//! The files of the pages, compiled into the program.
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -27,18 +27,22 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 18] = [
+const FILES: [File; 22] = [
     File { path: "/", content_type: HTML, content: include_bytes!("index.html") },
+    File { path: "/stats", content_type: HTML, content: include_bytes!("stats.html") },
     file!("style.css", CSS),
     file!("chat.css", CSS),
     file!("connection.css", CSS),
     file!("frames.css", CSS),
+    file!("stats.css", CSS),
     file!("transports.css", CSS),
     file!("main.js", SCRIPT),
+    file!("chart.js", SCRIPT),
     file!("chat.js", SCRIPT),
     file!("connection.js", SCRIPT),
     file!("frames.js", SCRIPT),
     file!("plot.js", SCRIPT),
+    file!("stats.js", SCRIPT),
     file!("stick.js", SCRIPT),
     file!("taps.js", SCRIPT),
     file!("transports.js", SCRIPT),
@@ -48,7 +52,7 @@ const FILES: [File; 18] = [
     file!("vendor/README.md", TEXT),
 ];
 
-/// Serves the page at `/`, and what it needs under `/demo/`.
+/// Serves the pages at `/` and `/stats`, and what they need under `/demo/`.
 pub(crate) fn router() -> Router {
     FILES.iter().fold(Router::new(), |router, file| {
         let headers = [(CONTENT_TYPE, file.content_type), (CACHE_CONTROL, "no-cache")];
@@ -64,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    const PAGE: &str = include_str!("index.html");
+    const PAGES: [&str; 2] = [include_str!("index.html"), include_str!("stats.html")];
     const CLIENT: &str = "demo/vendor/sockjs.min.js";
 
     fn content_of(path: &str) -> Option<&'static [u8]> {
@@ -72,16 +76,17 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_one_that_the_page_expects() {
+    fn the_client_is_the_one_that_the_pages_expect() {
         let digest = Sha384::digest(content_of(CLIENT).unwrap());
         let tag = format!("src=\"{CLIENT}\" integrity=\"sha384-{}\"", STANDARD.encode(digest));
-        assert!(PAGE.contains(&tag), "{tag} is not in index.html");
+        assert!(PAGES.iter().all(|page| page.contains(&tag)), "{tag} is not in each page");
     }
 
     #[test]
-    fn all_that_the_page_names_is_served() {
-        let named: Vec<_> = PAGE.split('"').filter(|text| text.starts_with("demo/")).collect();
-        assert!(named.len() >= 8, "{named:?}");
+    fn all_that_the_pages_name_is_served() {
+        let texts = PAGES.iter().flat_map(|page| page.split('"'));
+        let named: Vec<_> = texts.filter(|text| text.starts_with("demo/")).collect();
+        assert!(named.len() >= 12, "{named:?}");
         for path in named {
             assert!(content_of(path).is_some(), "{path}");
         }

@@ -160,10 +160,12 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-function make(name, attributes, text = '', title = '') {
+/** An element of SVG. */
+export function make(name, attributes, text = '', title = '', children = []) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   if (text) element.textContent = text;
   if (title) element.append(make('title', {}, title));
+  element.append(...children);
   return element;
 }

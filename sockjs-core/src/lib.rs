@@ -144,10 +144,12 @@ mod message;
 pub mod multiplex;
 mod permit;
 mod receiver;
+mod refusal;
 pub mod report;
 mod service;
 mod session;
 pub mod settings;
+mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -159,7 +161,7 @@ pub mod wire;
 pub use binding::Principal;
 pub use endpoint::Endpoint;
 pub use endpoint::ids::Seed;
-pub use endpoint::stats::{RATE_WINDOW_SECS, Stats};
+pub use endpoint::stats::{RATE_WINDOW_SECS, Rates, Stats};
 pub use event::{
     Action, ChunkId, ClientFrame, Event, FrameKind, Gone, Refused, SendError, SessionKey, Transmit,
 };
@@ -168,11 +170,13 @@ pub use limits::{Limits, Quota};
 pub use message::{MESSAGE_OVERHEAD_BYTES, Message, NotJsonString};
 pub use permit::{BodyError, ReceivePermit, SendPermit, SendReply, WebsocketPermit};
 pub use receiver::Receiver;
+pub use refusal::Refusal;
 pub use report::{Cause, Grade, Report};
 pub use service::{Peer, Route, Service};
 pub use settings::{
     BaseUrl, BindingSetting, CookieSetting, Settings, SettingsError, SlowConsumers,
 };
+pub use tally::{Kind, Tally};
 pub use time::Timestamp;
 pub use web::handshake::ConnectProtocol;
 pub use web::origin::OriginPolicy;

@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode, request};
 
 use crate::binding::{Binding, Principal};
+use crate::refusal::Refusal;
 use crate::report::Grade;
 use crate::web::answer::Answer;
 use crate::web::handshake::Handshake;
@@ -77,7 +78,8 @@ macro_rules! permit {
             /// protocol wants on every answer here.
             pub fn refuse(self, status: StatusCode) -> Response<Bytes> {
                 let line = status.canonical_reason().unwrap_or("Refused");
-                self.request.answer.text(status, format!("{line}\n"))
+                let refused = self.request.answer.text(status, format!("{line}\n"));
+                Refusal::Unauthorized.mark(refused)
             }
 
             /// Notes whom the application's `authorize` found behind the request.
@@ -144,6 +146,17 @@ impl From<BodyError> for StatusCode {
     }
 }
 
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::Busy => Self::Busy,
+            BodyError::TimedOut => Self::TimedOut,
+            BodyError::Broken => Self::Broken,
+        }
+    }
+}
+
 impl SendReply {
     /// For a body whose messages may cost `limit_bytes`.
     pub(crate) fn new(permit: SendPermit, limit_bytes: usize) -> Self {
@@ -186,23 +199,31 @@ impl SendReply {
     pub fn broken(self, error: payload::PayloadError) -> Response<Bytes> {
         match error {
             payload::PayloadError::TooLarge => self.unread(BodyError::TooLarge),
-            error => self.answer.text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            error => {
+                let line = error.to_string();
+                let refused = self.answer.text(StatusCode::INTERNAL_SERVER_ERROR, line);
+                Refusal::Broken.mark(refused)
+            }
         }
     }
 
     /// The body could not be read.
     pub fn unread(self, error: BodyError) -> Response<Bytes> {
-        match error {
+        let refused = match error {
             BodyError::Busy => self.answer.unavailable("The server is busy\n"),
             error => self.answer.text(error.into(), format!("{error}\n")),
-        }
+        };
+        Refusal::from(error).mark(refused)
     }
 
     /// The session is gone, or the application lagged for too long.
     pub fn refused(self, refused: crate::Refused) -> Response<Bytes> {
         match refused {
-            crate::Refused::Gone => not_found(self.answer),
-            _ => self.answer.unavailable("The application is busy\n"),
+            crate::Refused::Gone => Refusal::UnknownSession.mark(not_found(self.answer)),
+            _ => {
+                let refused = self.answer.unavailable("The application is busy\n");
+                Refusal::SlowApplication.mark(refused)
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
+use crate::tally::Kind;
 use crate::wire::close::CloseReason;
 
 /// What became of a session and of its messages. Exactly one is made for each session that opened.
@@ -81,6 +82,34 @@ impl Cause {
         Self::HandlerPanic,
         Self::Shutdown,
     ];
+
+    /// The name in statistics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::ClientGone => "client_gone",
+            Self::Expired => "expired",
+            Self::Interrupted => "interrupted",
+            Self::Heartbeat => "heartbeat",
+            Self::SlowConsumer => "slow_consumer",
+            Self::SlowApplication => "slow_application",
+            Self::ProtocolError => "protocol_error",
+            Self::HandlerPanic => "handler_panic",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl Kind for Cause {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        self.name()
+    }
 }
 
 /// How far `written` reaches.

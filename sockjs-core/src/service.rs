@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::binding::Binding;
 use crate::permit::{ReceivePermit, Request, SendPermit, WebsocketPermit, not_found};
+use crate::refusal::Refusal;
 use crate::report::Grade;
 use crate::settings::{CookieSetting, Settings, SettingsError};
 use crate::time::Timestamp;
@@ -146,18 +147,20 @@ impl Service {
         let rest = self.below(head.uri.path());
         let answer = self.with_cookie(answer_below(rest), rest, &head);
         if !settings.origins.admits(&head, settings.admit_anonymous) {
-            let refusal = answer.text(StatusCode::FORBIDDEN, "Origin not allowed\n");
-            return Route::Respond(refusal);
+            let refused = answer.text(StatusCode::FORBIDDEN, "Origin not allowed\n");
+            return Route::Respond(Refusal::Origin.mark(refused));
         }
         let Some(resource) = rest.and_then(Resource::parse) else {
-            return Route::Respond(not_found(answer));
+            return Route::Respond(Refusal::NotFound.mark(not_found(answer)));
         };
         if !resource.is_offered(settings.transports) {
-            return Route::Respond(not_found(answer.cors(resource, &head.headers)));
+            let refused = not_found(answer.cors(resource, &head.headers));
+            return Route::Respond(Refusal::NotFound.mark(refused));
         }
         let is_handshake = resource.is_websocket() && Handshake::is_connect(&head);
         if !resource.allows(&head.method) && !is_handshake {
-            return Route::Respond(answer.method_not_allowed(resource.allow()));
+            let refused = answer.method_not_allowed(resource.allow());
+            return Route::Respond(Refusal::Method.mark(refused));
         }
         let answer = answer.cors(resource, &head.headers);
         if head.method == Method::OPTIONS {
@@ -169,7 +172,7 @@ impl Service {
             }
             Resource::Info => Route::Respond(match entropy {
                 Some(entropy) => self.info(&head, answer, entropy),
-                None => answer.unavailable(DRAINING),
+                None => Refusal::Draining.mark(answer.unavailable(DRAINING)),
             }),
             Resource::Iframe => Route::Respond(self.0.iframe.respond(&head.headers, now)),
             Resource::RawWebsocket => self.websocket(Transport::RawWebsocket, head, peer, answer),
@@ -225,7 +228,9 @@ impl Service {
                 Route::Receive(Box::new(ReceivePermit { request, transport, callback, grade }))
             }
             Err(error) => {
-                Route::Respond(answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))
+                let line = format!("{error}\n");
+                let refused = answer.text(StatusCode::INTERNAL_SERVER_ERROR, line);
+                Route::Respond(Refusal::Callback.mark(refused))
             }
         }
     }
@@ -246,7 +251,7 @@ impl Service {
                 let request = self.request(resource, head, peer, answer);
                 Route::Websocket(Box::new(WebsocketPermit { request, transport, handshake }))
             }
-            Err(refusal) => Route::Respond(refusal.respond(answer)),
+            Err(broken) => Route::Respond(Refusal::Handshake.mark(broken.respond(answer))),
         }
     }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use http::{StatusCode, request};
 use sockjs_core::{Principal, Timestamp};
 
+use crate::observe::Observer;
 use crate::recording::Recording;
 use crate::runtime::{Clock, Runtime, Task};
 use crate::session::{Inner, Session};
@@ -32,6 +33,7 @@ pub(crate) struct App {
     authorize: Option<Authorize>,
     /// Where the traces of its endpoints go.
     pub(crate) recording: Option<Recording>,
+    pub(crate) observer: Observer,
     is_draining: AtomicBool,
 }
 
@@ -41,9 +43,11 @@ impl App {
         handler: Handler,
         authorize: Option<Authorize>,
         recording: Option<Recording>,
+        observer: Observer,
     ) -> Self {
         let clock = Clock::new(&*runtime);
-        Self { runtime, clock, handler, authorize, recording, is_draining: AtomicBool::new(false) }
+        let is_draining = AtomicBool::new(false);
+        Self { runtime, clock, handler, authorize, recording, observer, is_draining }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -71,6 +75,7 @@ impl App {
 
     /// The handler of a session that has opened, to be run.
     pub(crate) fn handle(self: &Arc<Self>, session: Arc<Inner>) -> Running {
+        self.observer.opened(&session);
         Running { handler: Handling::Due(self.clone()), session }
     }
 
@@ -92,15 +97,14 @@ enum Handling {
     Begun(Task),
 }
 
-impl Running {
-    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Handling::Due(app) = &self.handler {
-            let begun = (app.handler)(Session::new(self.session.clone()));
-            self.handler = Handling::Begun(begun);
+impl Handling {
+    fn poll(&mut self, session: &Arc<Inner>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Due(app) = self {
+            *self = Self::Begun((app.handler)(Session::new(session.clone())));
         }
-        match &mut self.handler {
-            Handling::Begun(handler) => handler.as_mut().poll(cx),
-            Handling::Due(_) => Poll::Pending,
+        match self {
+            Self::Begun(handler) => handler.as_mut().poll(cx),
+            Self::Due(_) => Poll::Pending,
         }
     }
 }
@@ -110,9 +114,11 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // A handler that panics ends its session and nothing else.
-        match catch_unwind(AssertUnwindSafe(|| self.poll_handler(cx))) {
+        let Self { handler, session } = &mut *self;
+        let step = AssertUnwindSafe(|| handler.poll(session, cx));
+        match session.span.run(|| catch_unwind(step)) {
             Ok(poll) => ready!(poll),
-            Err(_) => self.session.panicked(),
+            Err(_) => session.panicked(),
         }
         Poll::Ready(())
     }

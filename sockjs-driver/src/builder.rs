@@ -13,6 +13,7 @@ use sockjs_core::{
 
 use crate::app::{App, Authorize};
 use crate::hub::Hub;
+use crate::observe::Observer;
 use crate::recording::Recording;
 use crate::runtime::Runtime;
 use crate::session::Session;
@@ -255,7 +256,8 @@ impl<R: Runtime> Builder<R> {
         }
         let shards = shard_count(self.shards, &settings.limits)?;
         let handler = Box::new(move |session| Box::pin(handler(session)) as crate::runtime::Task);
-        let app = App::new(self.runtime, handler, self.authorize, self.recording);
+        let observer = Observer::new(&settings.prefix);
+        let app = App::new(self.runtime, handler, self.authorize, self.recording, observer);
         Ok(SockJs::new(Hub::new(service, app, shards)?))
     }
 }

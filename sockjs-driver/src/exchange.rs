@@ -13,8 +13,8 @@ use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
 use sockjs_core::{
-    Action, Grade, Message, Peer, ReceivePermit, Refused, Route, SendPermit, SendReply, SessionKey,
-    WebsocketPermit,
+    Action, Grade, Message, Peer, ReceivePermit, Refusal, Refused, Route, SendPermit, SendReply,
+    SessionKey, WebsocketPermit,
 };
 
 use crate::body::Body;
@@ -46,11 +46,15 @@ impl Hub {
         B: http_body::Body,
     {
         let mut answer = pin!(self.answer(request));
-        poll_fn(|cx| {
+        let response = poll_fn(|cx| {
             let answer = AssertUnwindSafe(|| answer.as_mut().poll(cx));
             catch_unwind(answer).unwrap_or_else(|_| Poll::Ready(panicked()))
         })
-        .await
+        .await;
+        if let Some(refusal) = response.extensions().get() {
+            self.app.observer.refused(*refusal);
+        }
+        response
     }
 
     async fn answer<B>(&self, mut request: Request<B>) -> Response<Body>
@@ -306,7 +310,7 @@ fn panicked() -> Response<Body> {
     let text = HeaderValue::from_static("text/plain; charset=UTF-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     close_after(response.headers_mut());
-    response
+    Refusal::Failed.mark(response)
 }
 
 /// An action that does not go with its request, or a server around us that cannot upgrade.

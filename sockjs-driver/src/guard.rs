@@ -7,10 +7,25 @@ use bytes::BytesMut;
 use sockjs_core::{ChunkId, Gone, Receiver, SessionKey, Transmit, Transport};
 
 use crate::connection::{ConnectionHandle, Ledger, Parked};
+use crate::observe::Stopwatch;
 use crate::shard::{Shard, Turn};
 
 /// The connection that carries a response, if it is one of ours.
-pub(crate) type Connection = ConnectionHandle<ChunkId>;
+pub(crate) type Connection = ConnectionHandle<Handed>;
+
+/// A frame that was handed out, in a response of its own or among others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handed {
+    pub(crate) id: ChunkId,
+    stopwatch: Stopwatch,
+}
+
+impl Handed {
+    /// Runs since it was handed.
+    pub(crate) fn stopwatch(&self) -> Stopwatch {
+        self.stopwatch
+    }
+}
 
 /// Owns a receiver from the very turn in which the endpoint returned it. Its drop tells that the
 /// receiver is gone, unless it has finished: that covers a response that was never polled, a
@@ -19,7 +34,7 @@ pub(crate) struct Guard {
     shard: Arc<Shard>,
     receiver: Option<Receiver>,
     /// Keeps the connection watching for its client's leaving.
-    parked: Option<Parked<ChunkId>>,
+    parked: Option<Parked<Handed>>,
 }
 
 impl Guard {
@@ -108,13 +123,14 @@ impl Drop for Guard {
 
 /// Owns the word on a chunk: it was written, or it was lost, and nothing else.
 pub(crate) struct Ticket {
-    ledger: Arc<dyn Ledger<ChunkId>>,
-    chunk: Option<ChunkId>,
+    ledger: Arc<dyn Ledger<Handed>>,
+    chunk: Option<Handed>,
 }
 
 impl Ticket {
     pub(crate) fn new(shard: &Arc<Shard>, chunk: Option<ChunkId>) -> Self {
-        Self { ledger: shard.clone(), chunk }
+        let handed = |id| Handed { id, stopwatch: Stopwatch::started(&shard.app) };
+        Self { ledger: shard.clone(), chunk: chunk.map(handed) }
     }
 
     /// The chunk's bytes are on their way in a connection of ours, which will tell.

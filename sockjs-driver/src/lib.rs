@@ -49,6 +49,7 @@ mod inbox;
 #[cfg(feature = "json")]
 pub mod json;
 mod multiplex;
+mod observe;
 mod recording;
 mod runtime;
 mod serve;
@@ -84,5 +85,6 @@ pub use sockjs::{ResponseFuture, SockJs};
 pub use sockjs_core::multiplex::{Limits as MultiplexLimits, Topic};
 pub use sockjs_core::{
     BindingSetting, Cause, CloseReason, ConnectionInfo, Grade, Limits, Message, OriginPolicy,
-    Principal, Report, SendError, SlowConsumers, Stats, Transport, TrustedProxies,
+    Principal, Rates, Refusal, Report, SendError, SlowConsumers, Stats, Tally, Transport,
+    TrustedProxies,
 };

@@ -11,10 +11,10 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use pin_project_lite::pin_project;
-use sockjs_core::ChunkId;
 
 use crate::connection::{self, ConnectionConfig};
 use crate::exchange::PeerAddr;
+use crate::guard::Handed;
 use crate::runtime::Runtime;
 
 /// Serves HTTP/1 on a connection with any service, such as a [`SockJs`](crate::SockJs) or a router
@@ -49,7 +49,7 @@ pin_project! {
         B: http_body::Body,
     {
         #[pin]
-        inner: connection::Connection<I, WithPeer<S>, B, ChunkId>,
+        inner: connection::Connection<I, WithPeer<S>, B, Handed>,
     }
 }
 

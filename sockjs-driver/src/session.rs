@@ -13,6 +13,7 @@ use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, Sessi
 
 use crate::broadcast::{Left, Memberships};
 use crate::inbox::{Inbox, Next};
+use crate::observe::Span;
 use crate::shard::{LATEST, Shard};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     /// Without what is unread, which is in `inbox`.
     end: OnceLock<Report>,
     inbox: Mutex<Inbox>,
+    pub(crate) span: Span,
     pub(crate) memberships: Memberships,
 }
 
@@ -60,6 +62,7 @@ impl Inner {
             deferred: Mutex::new(None),
             end: OnceLock::new(),
             inbox: Mutex::default(),
+            span: Span::default(),
             memberships: Memberships::new(),
         })
     }
@@ -72,6 +75,17 @@ impl Inner {
         // The core reports each session once.
         let _ = self.end.set(report);
         left
+    }
+
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(crate) fn transport(&self) -> Transport {
+        self.info.transport()
+    }
+
+    /// What became of it, once it has ended.
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(crate) fn outcome(&self) -> Option<&Report> {
+        self.end.get()
     }
 
     /// What left the endpoint for the application. Whoever holds the shard may lock it, not the other

@@ -16,6 +16,8 @@ use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
 use crate::app::{App, Running};
 use crate::broadcast::Left;
 use crate::connection::Ledger;
+use crate::guard::Handed;
+use crate::observe::{Flow, Seen};
 use crate::session::Inner;
 use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::Waiting;
@@ -37,6 +39,7 @@ struct State {
     endpoint: Traced,
     waiting: Waiting,
     timer: TimerState,
+    seen: Seen,
 }
 
 /// What the timer task is doing.
@@ -73,13 +76,15 @@ impl Turn<'_> {
 pub(crate) struct Aftermath {
     /// The session whose handler is to be run.
     opened: Option<Arc<Inner>>,
+    flow: Flow,
     waker: Option<Waker>,
     more: Vec<Then>,
 }
 
 enum Then {
     Wake(Waker),
-    /// Perhaps the last handle: what the application left in it is dropped without the lock.
+    /// The session ended. Perhaps the last handle: what the application left in it is dropped without
+    /// the lock.
     Drop(Arc<Inner>, Left),
     StartTimer,
 }
@@ -100,7 +105,12 @@ impl Aftermath {
 
 impl Shard {
     pub(crate) fn new(app: Arc<App>, endpoint: Traced) -> Arc<Self> {
-        let state = State { endpoint, waiting: Waiting::default(), timer: TimerState::default() };
+        let state = State {
+            endpoint,
+            waiting: Waiting::default(),
+            timer: TimerState::default(),
+            seen: Seen::default(),
+        };
         Arc::new_cyclic(|me| Self {
             app,
             me: me.clone(),
@@ -162,6 +172,7 @@ impl Shard {
         if let Some(recording) = &self.app.recording {
             recording.take(&mut state.endpoint);
         }
+        aftermath.flow = state.seen.look(state.endpoint.counts());
         (result, aftermath)
     }
 
@@ -205,6 +216,7 @@ impl Shard {
     }
 
     fn finish(&self, aftermath: Aftermath) {
+        self.app.observer.flowed(aftermath.flow);
         if let Some(recording) = &self.app.recording {
             recording.write();
         }
@@ -217,7 +229,10 @@ impl Shard {
         for then in aftermath.more {
             match then {
                 Then::Wake(waker) => waker.wake(),
-                Then::Drop(session, left) => drop((session, left)),
+                Then::Drop(session, left) => {
+                    self.app.observer.closed(&session);
+                    drop((session, left));
+                }
                 Then::StartTimer => {
                     let task = TimerTask { shard: self.me.clone(), sleep: None };
                     self.app.runtime.spawn(Box::pin(task));
@@ -247,21 +262,24 @@ impl TimerState {
 }
 
 /// What became of frames that responses carried.
-impl Ledger<ChunkId> for Shard {
-    fn written(&self, chunks: &[ChunkId]) {
+impl Ledger<Handed> for Shard {
+    fn written(&self, chunks: &[Handed]) {
+        if let Some(first) = chunks.first() {
+            first.stopwatch().stop(&self.app);
+        }
         self.turn(|turn| {
             for chunk in chunks {
-                turn.endpoint.handle_written(*chunk, turn.now);
+                turn.endpoint.handle_written(chunk.id, turn.now);
             }
         });
     }
 
     /// Only of the latest of a session's is it certain that its end never left: those before it
     /// may have arrived. The endpoint takes no further word on a session that ended by the first.
-    fn lost(&self, chunks: &[ChunkId]) {
+    fn lost(&self, chunks: &[Handed]) {
         self.turn(|turn| {
             for chunk in chunks.iter().rev() {
-                turn.endpoint.handle_lost(*chunk, turn.now);
+                turn.endpoint.handle_lost(chunk.id, turn.now);
             }
         });
     }

@@ -62,12 +62,15 @@ impl<R: Runtime> SockJs<R> {
         self.hub.clone().respond(request)
     }
 
-    /// Counts over all sessions, now and ever.
+    /// Counts over all sessions, now and ever, with averages over the last ten seconds. They can be
+    /// serialised, with serde.
     pub fn stats(&self) -> Stats {
         let mut sum = Stats::default();
         for shard in &self.hub.shards {
             sum.add(&shard.turn(|turn| turn.endpoint.stats()));
         }
+        // The shards' own are among them.
+        sum.refused = self.hub.app.observer.refusals();
         sum
     }
 

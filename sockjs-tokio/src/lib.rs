@@ -42,8 +42,8 @@ pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
     ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,
     MemberId, Members, Message, Multiplex, MultiplexLimits, OriginPolicy, PeerAddr, Principal,
-    Reached, Report, SendError, Session, SessionHandle, SlowConsumers, Stats, Topic, Transport,
-    TrustedProxies, WhenFull, broadcast,
+    Rates, Reached, Refusal, Report, SendError, Session, SessionHandle, SlowConsumers, Stats,
+    Tally, Topic, Transport, TrustedProxies, WhenFull, broadcast,
 };
 #[cfg(feature = "rustls")]
 pub use tls::{Tls, TlsStream};

@@ -70,7 +70,7 @@ fn expect_refusals(authorize: impl FnOnce(Builder) -> Builder) {
     client.send(&["genuine"]);
     expect_message(&mut session, "genuine");
     app.expect_no_session();
-    assert_eq!(app.service.stats().opened, 1);
+    assert_eq!(app.service.stats().opened.total(), 1);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn it_runs_once_a_session() {
         client.expect(Way::Xhr, &[r#"a["x"]"#]);
     }
     assert_eq!(served.handles.try_iter().count(), 1);
-    assert_eq!(served.service.stats().opened, 1);
+    assert_eq!(served.service.stats().opened.total(), 1);
 }
 
 #[test]

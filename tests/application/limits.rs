@@ -7,7 +7,7 @@ use sockjs_tests::client::{
 };
 
 use super::support::{App, eventually, expect_message, now, report, wait};
-use crate::adapter::{Cause, Limits, SendError, Session};
+use crate::adapter::{Cause, Limits, Refusal, SendError, Session};
 
 /// What a message costs of its queue beyond its length.
 const OVERHEAD_BYTES: usize = 64;
@@ -36,7 +36,7 @@ fn so_many_sessions_and_no_more() {
     let target = app.client().target("websocket");
     expect_unavailable(&app, &sockjs_tests::client::WebSocket::request(target));
     app.expect_no_session();
-    assert_eq!(app.service.stats().refused, 6);
+    assert_eq!(app.service.stats().refused[Refusal::Sessions], 6);
     drop(stream);
     eventually("room for one more", || {
         let request = Request::post(app.client().target("xhr"));

@@ -53,7 +53,7 @@ fn everyone_is_told() {
     socket.expect_close_saying(1001, "Server going away");
     raw.expect_close_saying(1001, "Server going away");
     assert_eq!(end(), 0);
-    assert_eq!(app.service.stats().closed[Cause::Shutdown as usize], 4);
+    assert_eq!(app.service.stats().closed[Cause::Shutdown], 4);
 }
 
 #[test]

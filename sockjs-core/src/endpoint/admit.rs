@@ -1,5 +1,6 @@
 //! Requests that open sessions or name them (PROTOCOL §5 rules 1 to 5, §6; DESIGN §5 and §6).
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 
@@ -11,6 +12,7 @@ use crate::permit::{
     BodyError, ReceivePermit, Request, SendPermit, SendReply, WebsocketPermit, not_found,
 };
 use crate::receiver::Attachment;
+use crate::refusal::Refusal;
 use crate::report::Grade;
 use crate::service::{DRAINING, Route};
 use crate::session::Attach;
@@ -52,17 +54,23 @@ impl Endpoint {
         let known = self.ids.get(request.id()).copied();
         let (slot, answer) = match known {
             Some(slot) if !self.is_bound(slot, &request) => {
-                return Action::Respond(not_found(request.answer));
+                return self.turn_away(Refusal::Binding, not_found(request.answer));
             }
             Some(slot) => (slot, request.answer),
             None => match self.refusal(transport) {
-                Some(line) => return Action::Respond(request.answer.unavailable(line)),
+                Some(refusal) => {
+                    return self.turn_away(refusal, unavailable(refusal, request.answer));
+                }
                 None => self.open(Some(SessionId::new(request.id())), transport, request, now),
             },
         };
         let stage = self.attach(slot, transport, grade, now);
+        let mut head = receive_head(transport, answer);
+        if matches!(&stage, Stage::Close(reason, _) if *reason == CloseReason::STILL_OPEN) {
+            self.stats.refused.count(Refusal::SecondReceiver);
+            head = Refusal::SecondReceiver.mark(head);
+        }
         let receiver = Receiver::new(self.receiver_number(), transport, callback, stage);
-        let head = receive_head(transport, answer);
         if transport.is_one_frame() {
             Action::Poll { head, receiver }
         } else {
@@ -80,13 +88,16 @@ impl Endpoint {
         self.advance(now);
         let permit = permit.identified(who);
         let known = self.ids.get(permit.id()).copied();
-        let open = known.filter(|slot| self.is_bound(*slot, &permit.request));
-        let holding = open.and_then(|slot| self.sessions.get_mut(slot));
-        let (Some(slot), Some(holding)) = (open, holding) else {
-            return Action::Respond(not_found(permit.request.answer));
+        let holding = known.and_then(|slot| self.sessions.get_mut(slot));
+        let (Some(slot), Some(holding)) = (known, holding) else {
+            return self.turn_away(Refusal::UnknownSession, not_found(permit.request.answer));
         };
+        let rule = self.service.settings().binding;
+        if !holding.session.binding.admits(&permit.request.binding, rule) {
+            return self.turn_away(Refusal::Binding, not_found(permit.request.answer));
+        }
         if !holding.session.takes_send_requests() {
-            return Action::Respond(not_found(permit.request.answer));
+            return self.turn_away(Refusal::UnknownSession, not_found(permit.request.answer));
         }
         if std::mem::take(&mut holding.is_unconfirmed) {
             self.unconfirmed -= 1;
@@ -96,7 +107,7 @@ impl Endpoint {
         let is_too_long = permit.announced_bytes().is_some_and(|bytes| bytes > max_bytes as u64);
         let reply = SendReply::new(permit, limits.payload_bytes());
         if is_too_long {
-            return Action::Respond(reply.unread(BodyError::TooLarge));
+            return self.turn_away(Refusal::TooLarge, reply.unread(BodyError::TooLarge));
         }
         Action::Collect { session: SessionKey { shard: self.shard, slot }, max_bytes, reply }
     }
@@ -110,8 +121,8 @@ impl Endpoint {
     ) -> Action {
         let now = self.advance(now);
         let WebsocketPermit { request, transport, handshake } = permit.identified(who);
-        if let Some(line) = self.refusal(transport) {
-            return Action::Respond(request.answer.unavailable(line));
+        if let Some(refusal) = self.refusal(transport) {
+            return self.turn_away(refusal, unavailable(refusal, request.answer));
         }
         let (slot, answer) = self.open(None, transport, request, now);
         let stage = self.attach(slot, transport, handshake.grade(), now);
@@ -150,20 +161,23 @@ impl Endpoint {
     }
 
     /// Why no session can be opened now, if so.
-    fn refusal(&mut self, transport: Transport) -> Option<&'static str> {
+    fn refusal(&self, transport: Transport) -> Option<Refusal> {
         // A session whose opener holds no connection costs an attacker nothing to leave behind.
         let leaves = transport.is_one_frame();
-        let line = if self.draining {
-            DRAINING
-        } else if self.live >= self.quota.sessions
-            || (leaves && self.unconfirmed >= self.quota.unconfirmed_sessions)
-        {
-            "Too many sessions\n"
+        if self.draining {
+            Some(Refusal::Draining)
+        } else if self.live >= self.quota.sessions {
+            Some(Refusal::Sessions)
+        } else if leaves && self.unconfirmed >= self.quota.unconfirmed_sessions {
+            Some(Refusal::UnconfirmedSessions)
         } else {
-            return None;
-        };
-        self.stats.refused += 1;
-        Some(line)
+            None
+        }
+    }
+
+    fn turn_away(&mut self, refusal: Refusal, response: Response<Bytes>) -> Action {
+        self.stats.refused.count(refusal);
+        Action::Respond(refusal.mark(response))
     }
 
     fn open(
@@ -195,6 +209,13 @@ impl Endpoint {
         }
         (slot, request.answer)
     }
+}
+
+fn unavailable(refusal: Refusal, answer: Answer) -> Response<Bytes> {
+    answer.unavailable(match refusal {
+        Refusal::Draining => DRAINING,
+        _ => "Too many sessions\n",
+    })
 }
 
 /// The head of a receive request's response (PROTOCOL §4).

@@ -65,8 +65,7 @@ pub struct Endpoint {
     unconfirmed: usize,
     live: usize,
     stats: Stats,
-    recent_in: Window,
-    recent_out: Window,
+    window: Window,
 }
 
 /// A session and what the endpoint has noted about it.
@@ -113,8 +112,7 @@ impl Endpoint {
             unconfirmed: 0,
             live: 0,
             stats: Stats::default(),
-            recent_in: Window::default(),
-            recent_out: Window::default(),
+            window: Window::default(),
         }
     }
 
@@ -162,7 +160,7 @@ impl Endpoint {
         now: Timestamp,
     ) -> Result<(), Refused> {
         let now = self.advance(now);
-        let count = batch.len() as u64;
+        let (count, bytes) = (batch.len() as u64, content_bytes(batch));
         let cost = batch.iter().map(Message::cost).sum();
         let fits = self.has_room(cost);
         let holding = self.sessions.get_mut(key.slot).ok_or(Refused::Gone)?;
@@ -170,7 +168,7 @@ impl Endpoint {
         let taken = holding.session.deliver(batch, cost, fits, settings, since, now);
         match taken {
             Ok(taken) => {
-                self.count_in(taken, count - taken);
+                self.stats.messages_in(taken, count - taken, bytes);
                 self.stir(key.slot);
                 return Ok(());
             }
@@ -192,16 +190,10 @@ impl Endpoint {
     ) {
         self.advance(now);
         let Some(holding) = self.sessions.get_mut(key.slot) else { return batch.clear() };
-        let count = batch.len() as u64;
+        let (count, bytes) = (batch.len() as u64, content_bytes(batch));
         let taken = holding.session.deliver_last(batch);
-        self.count_in(taken, count - taken);
+        self.stats.messages_in(taken, count - taken, bytes);
         self.touch(key.slot);
-    }
-
-    fn count_in(&mut self, taken: u64, dropped: u64) {
-        self.stats.messages_in += taken;
-        self.stats.dropped += dropped;
-        self.recent_in.count(taken, self.now);
     }
 
     /// Everything up to and including this chunk was written.
@@ -284,12 +276,10 @@ impl Endpoint {
         let Some(holding) = self.sessions.get_mut(key.slot) else {
             return Err(SendError::Closed(message));
         };
+        let bytes = message.len() as u64;
         let sent = holding.session.send(message, fits, self.service.settings());
         match sent {
-            Ok(()) => {
-                self.stats.messages_out += 1;
-                self.recent_out.count(1, self.now);
-            }
+            Ok(()) => self.stats.message_out(bytes),
             Err(SendError::Full(_)) if !fits => self.starve(key.slot),
             Err(_) => {}
         }
@@ -443,11 +433,13 @@ impl Endpoint {
     }
 
     /// Counts, as of the latest time seen.
-    pub fn stats(&mut self) -> Stats {
-        let mut stats = self.stats.clone();
-        stats.recent_in = self.recent_in.sum(self.now);
-        stats.recent_out = self.recent_out.sum(self.now);
-        stats
+    pub fn stats(&self) -> Stats {
+        Stats { per_second: self.window.rates(), ..self.stats.clone() }
+    }
+
+    /// As [`stats`](Self::stats), without the averages: what a look costs.
+    pub fn counts(&self) -> &Stats {
+        &self.stats
     }
 
     /// Whether no session is left, ended ones included.
@@ -476,6 +468,7 @@ impl Endpoint {
 
     fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.now = self.now.max(now);
+        self.window.advance(&self.stats, self.now);
         self.now
     }
 
@@ -649,4 +642,9 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// Length of all messages, in bytes.
+fn content_bytes(batch: &[Message]) -> u64 {
+    batch.iter().map(|message| message.len() as u64).sum()
 }

@@ -2,118 +2,173 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::refusal::Refusal;
 use crate::report::Cause;
+use crate::tally::Tally;
 use crate::time::Timestamp;
 use crate::wire::transport::Transport;
 
 /// Seconds over which rates are averaged.
 pub const RATE_WINDOW_SECS: u64 = 10;
 
-/// What an endpoint has done and holds, as counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What an endpoint has done and holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Sessions now open, by the transport that opened them, in the order of [`Transport::ALL`].
-    pub sessions: [u64; Transport::ALL.len()],
-    /// Sessions ever opened.
-    pub opened: u64,
-    /// Sessions ended, by cause, in the order of [`Cause::ALL`].
-    pub closed: [u64; Cause::ALL.len()],
-    /// Requests refused for want of room.
-    pub refused: u64,
+    /// Sessions now open, by the transport that opened them.
+    pub sessions: Tally<Transport, { Transport::ALL.len() }>,
+    /// Sessions ever opened, by transport.
+    pub opened: Tally<Transport, { Transport::ALL.len() }>,
+    /// Sessions ended, by cause.
+    pub closed: Tally<Cause, { Cause::ALL.len() }>,
+    /// Requests turned away, by reason: of an endpoint those that it turned away itself, of a server all.
+    pub refused: Tally<Refusal, { Refusal::ALL.len() }>,
     /// Messages of clients.
     pub messages_in: u64,
     /// Messages of the application.
     pub messages_out: u64,
+    /// Length of the clients' messages, in bytes, without framing.
+    pub bytes_in: u64,
+    /// Length of the application's messages, in bytes, without framing.
+    pub bytes_out: u64,
     /// Frames handed to receivers: open, messages, heartbeats, closes.
     pub frames_out: u64,
     /// Messages of clients that came after the session was closed here.
     pub dropped: u64,
     /// Cost of the messages that wait in either direction, in bytes.
     pub queued_bytes: usize,
-    /// Messages of clients in the last [`RATE_WINDOW_SECS`] whole seconds.
-    pub recent_in: u64,
-    /// Messages of the application in the last [`RATE_WINDOW_SECS`] whole seconds.
-    pub recent_out: u64,
+    /// Averages over the last [`RATE_WINDOW_SECS`] whole seconds.
+    pub per_second: Rates,
+}
+
+/// What flows, on an average, in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Rates {
+    /// Messages of clients.
+    pub messages_in: f64,
+    /// Messages of the application.
+    pub messages_out: f64,
+    /// Bytes of the clients' messages.
+    pub bytes_in: f64,
+    /// Bytes of the application's messages.
+    pub bytes_out: f64,
 }
 
 impl Stats {
     /// Adds another endpoint's numbers to these.
     pub fn add(&mut self, other: &Self) {
-        let add = |sum: &mut [u64], part: &[u64]| {
-            sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-        };
-        add(&mut self.sessions, &other.sessions);
-        add(&mut self.closed, &other.closed);
-        self.opened += other.opened;
-        self.refused += other.refused;
+        self.sessions.add(&other.sessions);
+        self.opened.add(&other.opened);
+        self.closed.add(&other.closed);
+        self.refused.add(&other.refused);
         self.messages_in += other.messages_in;
         self.messages_out += other.messages_out;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
         self.frames_out += other.frames_out;
         self.dropped += other.dropped;
         self.queued_bytes += other.queued_bytes;
-        self.recent_in += other.recent_in;
-        self.recent_out += other.recent_out;
+        self.per_second.messages_in += other.per_second.messages_in;
+        self.per_second.messages_out += other.per_second.messages_out;
+        self.per_second.bytes_in += other.per_second.bytes_in;
+        self.per_second.bytes_out += other.per_second.bytes_out;
     }
 
     /// Sessions now open, over all transports.
     pub fn open(&self) -> u64 {
-        self.sessions.iter().sum()
+        self.sessions.total()
     }
 
     pub(crate) fn session_opened(&mut self, transport: Transport) {
-        self.opened += 1;
-        if let Some(count) = self.sessions.get_mut(transport as usize) {
-            *count += 1;
-        }
+        self.opened.count(transport);
+        self.sessions.count(transport);
     }
 
     pub(crate) fn session_closed(&mut self, transport: Transport, cause: Cause) {
-        if let Some(count) = self.sessions.get_mut(transport as usize) {
-            *count -= 1;
+        self.sessions.at(transport).into_iter().for_each(|count| *count -= 1);
+        self.closed.count(cause);
+    }
+
+    /// A batch came, of which all was taken or none.
+    pub(crate) fn messages_in(&mut self, taken: u64, dropped: u64, bytes: u64) {
+        self.messages_in += taken;
+        self.dropped += dropped;
+        if taken > 0 {
+            self.bytes_in += bytes;
         }
-        if let Some(count) = self.closed.get_mut(cause as usize) {
-            *count += 1;
+    }
+
+    pub(crate) fn message_out(&mut self, bytes: u64) {
+        self.messages_out += 1;
+        self.bytes_out += bytes;
+    }
+
+    fn flow(&self) -> Flow {
+        Flow {
+            messages_in: self.messages_in,
+            messages_out: self.messages_out,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
         }
     }
 }
 
-/// Counts over a sliding window, in buckets of a second.
+/// What has flowed so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flow {
+    messages_in: u64,
+    messages_out: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+/// What had flowed by the beginning of each of the last seconds: so that messages need only be counted,
+/// and the clock looked at once a second.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
+    /// The one that runs.
     second: u64,
-    buckets: [u64; RATE_WINDOW_SECS as usize + 1],
+    /// When it is over.
+    until: Timestamp,
+    marks: [Flow; RATE_WINDOW_SECS as usize + 1],
 }
 
 impl Window {
-    pub(crate) fn count(&mut self, events: u64, now: Timestamp) {
-        self.advance(now);
-        if let Some(bucket) = self.bucket(self.second) {
-            *bucket += events;
+    /// It is `now`; `stats` counts what was before.
+    pub(crate) fn advance(&mut self, stats: &Stats, now: Timestamp) {
+        if now >= self.until {
+            self.mark(stats.flow(), now.as_secs());
         }
     }
 
-    /// Events in the last whole seconds; the one that runs is not counted.
-    pub(crate) fn sum(&mut self, now: Timestamp) -> u64 {
-        self.advance(now);
-        let running = self.bucket(self.second).copied().unwrap_or_default();
-        self.buckets.iter().sum::<u64>() - running
-    }
-
-    fn advance(&mut self, now: Timestamp) {
-        let second = now.as_secs();
-        let passed = second.saturating_sub(self.second).min(self.buckets.len() as u64);
-        for back in 0..passed {
-            if let Some(bucket) = self.bucket(second - back) {
-                *bucket = 0;
-            }
+    /// Averages over the last whole seconds; the one that runs is not counted.
+    pub(crate) fn rates(&self) -> Rates {
+        let mark = |second: u64| self.marks.get(self.at(second)).copied().unwrap_or_default();
+        let (from, to) = (mark(self.second + 1), mark(self.second));
+        let average = |from: u64, to: u64| (to - from) as f64 / RATE_WINDOW_SECS as f64;
+        Rates {
+            messages_in: average(from.messages_in, to.messages_in),
+            messages_out: average(from.messages_out, to.messages_out),
+            bytes_in: average(from.bytes_in, to.bytes_in),
+            bytes_out: average(from.bytes_out, to.bytes_out),
         }
-        self.second = self.second.max(second);
     }
 
-    fn bucket(&mut self, second: u64) -> Option<&mut u64> {
-        let at = second % self.buckets.len() as u64;
-        self.buckets.get_mut(usize::try_from(at).ok()?)
+    #[cold]
+    fn mark(&mut self, flow: Flow, second: u64) {
+        let begun = (second - self.second).min(self.marks.len() as u64);
+        for back in 0..begun {
+            let at = self.at(second - back);
+            self.marks.get_mut(at).into_iter().for_each(|mark| *mark = flow);
+        }
+        self.second = second;
+        self.until = Timestamp::from_micros((second + 1).saturating_mul(1_000_000));
+    }
+
+    /// Where the mark of a second is: the oldest one's is where the next one's will be.
+    fn at(&self, second: u64) -> usize {
+        (second % self.marks.len() as u64) as usize
     }
 }
 
@@ -124,14 +179,23 @@ mod tests {
     #[test]
     fn a_window_forgets() {
         let at = |secs: u64| Timestamp::from_micros(secs * 1_000_000);
-        let mut window = Window::default();
-        window.count(5, at(100));
-        window.count(1, at(100));
-        assert_eq!(window.sum(at(100)), 0);
-        assert_eq!(window.sum(at(101)), 6);
-        window.count(2, at(105));
-        assert_eq!(window.sum(at(110)), 8);
-        assert_eq!(window.sum(at(111)), 2);
-        assert_eq!(window.sum(at(1_000_000)), 0);
+        let (mut window, mut stats) = (Window::default(), Stats::default());
+        let mut count = |events: u64, now| {
+            window.advance(&stats, now);
+            stats.messages_in += events;
+            stats.bytes_out += 100 * events;
+            let rates = window.rates();
+            assert_eq!(rates.bytes_out, 100.0 * rates.messages_in);
+            rates.messages_in
+        };
+        assert_eq!(count(5, at(100)), 0.0);
+        assert_eq!(count(1, at(100)), 0.0);
+        assert_eq!(count(0, at(101)), 0.6);
+        assert_eq!(count(2, at(105)), 0.6);
+        assert_eq!(count(0, at(110)), 0.8);
+        assert_eq!(count(0, at(111)), 0.2);
+        assert_eq!(count(0, at(115)), 0.2);
+        assert_eq!(count(0, at(116)), 0.0);
+        assert_eq!(count(0, at(1_000_000)), 0.0);
     }
 }

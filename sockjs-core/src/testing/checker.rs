@@ -423,7 +423,7 @@ impl Checker {
     pub(super) fn check(&self, stats: &Stats, live: usize) -> Verdict {
         let (queued, total) = (stats.queued_bytes, self.total_bytes);
         ensure!(queued == total, 7, "{queued} bytes count as held, {total} are");
-        let (opened, closed) = (stats.opened as usize, stats.closed.iter().sum::<u64>());
+        let (opened, closed) = (stats.opened.total() as usize, stats.closed.total());
         ensure!(opened == self.opened.len(), 3, "{opened} count as opened");
         ensure!(closed == self.closed_count, 3, "{closed} count as closed");
         ensure!(stats.open() as usize == self.live.len(), 3, "{} count as open", stats.open());

@@ -130,7 +130,7 @@ pub fn replay_with(trace: &[u8], change: impl Fn(&mut Settings)) -> Result<Repla
             }
         }
     }
-    let sessions = players.values_mut().map(|player| player.endpoint.stats().opened).sum();
+    let sessions = players.values_mut().map(|player| player.endpoint.stats().opened.total()).sum();
     Ok(Replayed { inputs, endpoints: players.len(), sessions })
 }
 

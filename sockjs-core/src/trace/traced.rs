@@ -351,9 +351,14 @@ impl Traced {
         transmit
     }
 
-    /// Not recorded: it changes only what it returns.
-    pub fn stats(&mut self) -> Stats {
+    /// Not recorded: it changes nothing.
+    pub fn stats(&self) -> Stats {
         self.endpoint.stats()
+    }
+
+    /// Not recorded: it changes nothing.
+    pub fn counts(&self) -> &Stats {
+        self.endpoint.counts()
     }
 }
 

@@ -5,6 +5,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::callback::Callback;
+use crate::tally::Kind;
 
 /// A way for frames to reach a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -133,6 +134,18 @@ impl Transport {
                 out.put_slice(b"\");\r\n");
             }
         }
+    }
+}
+
+impl Kind for Transport {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        self.name()
     }
 }
 

@@ -1,6 +1,8 @@
 //! DESIGN §5: sessions at a time.
 
 use crate::common::Sim;
+use sockjs_core::Refusal;
+
 use crate::common::request::for_path;
 
 fn header(response: &http::Response<bytes::Bytes>, name: &str) -> String {
@@ -17,7 +19,7 @@ fn over_the_limit_is_503_with_retry_after_and_opens_nothing() {
         assert_eq!(refused.status(), 503, "{path}");
         assert_eq!(header(&refused, "retry-after"), "5");
     }
-    assert_eq!(sim.endpoint.stats().refused, 4);
+    assert_eq!(sim.endpoint.stats().refused[Refusal::Sessions], 4);
     assert_eq!(sim.model.opened_count(), 2);
     let origin = for_path("/000/3/xhr").header("Origin", "http://a");
     let refused = sim.request("c", origin, None).unwrap();

@@ -21,5 +21,6 @@ mod second_receiver;
 mod secrecy;
 mod sending;
 mod shutdown;
+mod statistics;
 mod tombstones;
 mod websocket;

@@ -24,6 +24,7 @@ use crate::app::Running;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
+use crate::observe::Stopwatch;
 use crate::shard::Turn;
 
 /// What is read at a time.
@@ -67,6 +68,7 @@ pub(crate) fn run(
         flushed: None,
         is_urgent: false,
         may_transmit: true,
+        stopwatch: Stopwatch::default(),
         has_begun: false,
         has_unparsed: false,
         phase: Phase::Open,
@@ -109,6 +111,8 @@ struct Pump {
     is_urgent: bool,
     /// Something to transmit may have come since there was nothing.
     may_transmit: bool,
+    /// On what is handed and not flushed.
+    stopwatch: Stopwatch,
     /// The first turn was taken.
     has_begun: bool,
     /// Something in `input` was not looked at yet.
@@ -191,6 +195,7 @@ impl Pump {
             }
             flushed = match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
+                    self.stopwatch.stop(&self.guard.shard().app);
                     self.note_flushed(now);
                     self.flushed.is_some()
                 }
@@ -407,6 +412,7 @@ impl Pump {
                 return self.codec.abandon(mark, &mut self.output);
             };
             self.handed = transmit.chunk.or(self.handed);
+            self.stopwatch.start(turn.now);
             if transmit.frame == FrameKind::Ping {
                 self.liveness = Liveness::Asked;
             }

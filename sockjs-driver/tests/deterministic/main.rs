@@ -6,6 +6,7 @@
 mod client;
 mod groups;
 mod liveness;
+mod observing;
 mod serving;
 mod slow;
 

@@ -30,7 +30,7 @@ export function launchChromium() {
 }
 
 /** Notes whatever a user would find in the developer tools, and which requests the page made. */
-function watch(context) {
+export function watch(context) {
   const faults = [];
   const receives = [];
   const paths = [];

@@ -52,7 +52,7 @@ impl Sample {
             tasks: account.tasks,
             connections: account.connections,
             sessions: account.stats.open(),
-            opened: account.stats.opened,
+            opened: account.stats.opened.total(),
             messages: account.stats.messages_in + account.stats.messages_out,
             processor: usage.processor,
         }

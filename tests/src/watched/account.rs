@@ -77,8 +77,12 @@ impl Account {
     pub fn expect_right(&self) {
         assert!(self.wrong.is_empty(), "wrong reports: {:#?}", self.wrong);
         assert_eq!(self.opened, self.closed, "handlers and reports in {self:?}");
-        assert_eq!(self.opened, self.stats.opened, "handlers and sessions in {self:?}");
-        assert_eq!(self.causes, self.stats.closed, "reports and ended sessions in {self:?}");
+        assert_eq!(self.opened, self.stats.opened.total(), "handlers and sessions in {self:?}");
+        assert_eq!(
+            self.causes,
+            *self.stats.closed.counts(),
+            "reports and ended sessions in {self:?}"
+        );
         assert_eq!(self.stats.queued_bytes, 0, "queued by nobody in {self:?}");
     }
 }

@@ -316,7 +316,7 @@ impl Sim {
     /// What no refusal may change.
     fn state(&mut self) -> (usize, u64, u64, usize, Option<Timestamp>) {
         let stats = self.endpoint.stats();
-        let counts = (stats.messages_in, stats.opened, stats.queued_bytes);
+        let counts = (stats.messages_in, stats.opened.total(), stats.queued_bytes);
         (self.endpoint.live(), counts.0, counts.1, counts.2, self.endpoint.poll_timeout())
     }
 

@@ -223,7 +223,7 @@ impl Simulation {
             self.sim.shutdown();
         }
         self.sim.leave();
-        self.outcome.causes = self.sim.endpoint.stats().closed;
+        self.outcome.causes = *self.sim.endpoint.stats().closed.counts();
         self.outcome
     }
 
