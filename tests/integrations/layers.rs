@@ -152,7 +152,7 @@ async fn who_is_not_known_reaches_no_session_and_who_is_reaches_it_by_name() {
     let refused = client.send_request(request("POST", &xhr, "")).await.expect("an answer");
     assert_eq!(refused.status(), 401);
     text(refused).await;
-    assert_eq!(service.stats().opened, 0);
+    assert_eq!(service.stats().opened.total(), 0);
     let opening = with_header(request("POST", &xhr, ""), "x-user", "ann");
     assert_eq!(text(client.send_request(opening).await.expect("an answer")).await, "o\n");
     let session = sessions.next().await;
