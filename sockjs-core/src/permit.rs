@@ -187,7 +187,7 @@ impl SendReply {
     pub fn accepted(self) -> Response<Bytes> {
         match self.path {
             SendPath::Xhr => {
-                let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+                let text = const { HeaderValue::from_static("text/plain; charset=UTF-8") };
                 let head = self.answer.header(CONTENT_TYPE, text).head(StatusCode::NO_CONTENT);
                 head.map(|()| Bytes::new())
             }

@@ -208,7 +208,7 @@ impl Service {
             entropy,
             base_url: settings.base_url.of(head),
         };
-        let json = HeaderValue::from_static("application/json; charset=UTF-8");
+        let json = const { HeaderValue::from_static("application/json; charset=UTF-8") };
         let body = serde_json::to_vec(&info).unwrap_or_default();
         answer.header(CONTENT_TYPE, json).complete(StatusCode::OK, body.into())
     }

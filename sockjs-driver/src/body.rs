@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
 use crate::guard::{Connection, Guard, Ticket};
+use crate::nudge::Nudge;
 
 /// The body of a response.
 pub struct Body(Kind);
@@ -24,6 +26,9 @@ enum Kind {
 
 struct Stream {
     guard: Guard,
+    /// Called when there are frames, through `waker`.
+    nudge: Arc<Nudge>,
+    waker: Waker,
     buf: BytesMut,
     connection: Option<Connection>,
     /// The last chunk that a server around us took, and did not ask for more yet.
@@ -35,14 +40,19 @@ impl Body {
         Self(Kind::Full(bytes))
     }
 
-    pub(crate) fn once(bytes: Bytes, ticket: Ticket, connection: Option<Connection>) -> Self {
-        Self(Kind::Once(bytes, Some(ticket), connection))
+    pub(crate) fn once(
+        bytes: Bytes,
+        ticket: Option<Ticket>,
+        connection: Option<Connection>,
+    ) -> Self {
+        Self(Kind::Once(bytes, ticket, connection))
     }
 
     pub(crate) fn stream(mut guard: Guard, connection: Option<Connection>) -> Self {
         guard.park(connection.as_ref());
-        let buf = BytesMut::new();
-        Self(Kind::Stream(Box::new(Stream { guard, buf, connection, taken: None })))
+        let (buf, nudge) = (BytesMut::new(), Arc::<Nudge>::default());
+        let waker = nudge.clone().into();
+        Self(Kind::Stream(Box::new(Stream { guard, nudge, waker, buf, connection, taken: None })))
     }
 }
 
@@ -51,9 +61,12 @@ impl Stream {
         if let Some(taken) = self.taken.take() {
             taken.taken();
         }
-        let transmit = ready!(self.guard.poll_transmit(&mut self.buf, cx.waker()));
-        let Some(transmit) = transmit else { return Poll::Ready(None) };
-        let ticket = Ticket::new(self.guard.shard(), transmit.chunk);
+        self.nudge.wakes(cx.waker());
+        if !self.nudge.take() && !self.guard.has_more() {
+            return Poll::Pending;
+        }
+        let ticket = ready!(self.guard.poll_frames(&mut self.buf, &self.waker));
+        let Some(ticket) = ticket else { return Poll::Ready(None) };
         match &self.connection {
             Some(connection) => ticket.hand(connection),
             None => self.taken = Some(ticket),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ use sockjs_core::{
 
 use crate::body::Body;
 use crate::connection::Stream;
-use crate::guard::{Connection, Guard, Ticket};
+use crate::guard::{Connection, Guard};
 use crate::hub::Hub;
 use crate::shard::Shard;
 use crate::upload;
@@ -117,11 +117,19 @@ impl Hub {
             Err(status) => return permit.refuse(status).map(Body::full),
         };
         let shard = self.shard_of(permit.id());
-        let occupied = shard.turn(|turn| turn.endpoint.is_occupied(&permit));
-        if occupied {
+        let mut waiting = None;
+        let mut action = shard.turn(|turn| {
+            if turn.endpoint.is_occupied(&permit) {
+                waiting = Some((permit, who));
+                return None;
+            }
+            Some(turn.endpoint.handle_receive(permit, who, turn.now))
+        });
+        if let Some((permit, who)) = waiting {
             self.app.runtime.sleep(GRACE).await;
+            action = Some(shard.turn(|turn| turn.endpoint.handle_receive(permit, who, turn.now)));
         }
-        let action = shard.turn(|turn| turn.endpoint.handle_receive(permit, who, turn.now));
+        let Some(action) = action else { return unexpected() };
         match action {
             Action::Respond(response) => response.map(Body::full),
             Action::Poll { head, receiver } => {
@@ -210,11 +218,7 @@ fn poll(mut guard: Guard, connection: Option<Connection>) -> impl Future<Output 
     guard.park(connection.as_ref());
     let mut buf = BytesMut::new();
     poll_fn(move |cx| {
-        let Poll::Ready(transmit) = guard.poll_transmit(&mut buf, cx.waker()) else {
-            return Poll::Pending;
-        };
-        let chunk = transmit.and_then(|transmit| transmit.chunk);
-        let ticket = Ticket::new(guard.shard(), chunk);
+        let ticket = ready!(guard.poll_frames(&mut buf, cx.waker()));
         Poll::Ready(Body::once(buf.split().freeze(), ticket, connection.clone()))
     })
 }

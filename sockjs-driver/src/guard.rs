@@ -17,6 +17,8 @@ pub(crate) type Connection = ConnectionHandle<Handed>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handed {
     pub(crate) id: ChunkId,
+    /// Something waits until it is written.
+    pub(crate) is_urgent: bool,
     stopwatch: Stopwatch,
 }
 
@@ -35,11 +37,15 @@ pub(crate) struct Guard {
     receiver: Option<Receiver>,
     /// Keeps the connection watching for its client's leaving.
     parked: Option<Parked<Handed>>,
+    has_more: bool,
 }
+
+/// What is taken in one turn.
+const FRAMES_BYTES: usize = 64 * 1024;
 
 impl Guard {
     pub(crate) fn new(shard: Arc<Shard>, receiver: Receiver) -> Self {
-        Self { shard, receiver: Some(receiver), parked: None }
+        Self { shard, receiver: Some(receiver), parked: None, has_more: false }
     }
 
     /// From now on the connection ends as soon as its client leaves.
@@ -47,17 +53,38 @@ impl Guard {
         self.parked = connection.map(Connection::park);
     }
 
-    /// The next frame, appended to `buf`; nothing once the receiver has finished.
-    pub(crate) fn poll_transmit(
+    /// All frames that there are, up to a limit, appended to `buf`; nothing once the receiver has
+    /// finished.
+    pub(crate) fn poll_frames(
         &mut self,
         buf: &mut BytesMut,
         waker: &Waker,
-    ) -> Poll<Option<Transmit>> {
+    ) -> Poll<Option<Ticket>> {
         let shard = self.shard.clone();
-        shard.turn(|turn| self.transmit_in(turn, buf, waker))
+        let (mut last, mut is_urgent) = (None, false);
+        shard.turn(|turn| {
+            self.has_more = true;
+            while buf.len() < FRAMES_BYTES && self.has_more {
+                match self.transmit_in(turn, buf, waker) {
+                    Poll::Ready(Some(transmit)) => last = transmit.chunk.or(last),
+                    Poll::Ready(None) | Poll::Pending => self.has_more = false,
+                }
+            }
+            is_urgent = last.is_some_and(|it| turn.endpoint.awaits_writing(it.session));
+        });
+        match (buf.is_empty(), &self.receiver) {
+            (false, _) => Poll::Ready(Some(Ticket::new(&self.shard, last, is_urgent))),
+            (true, None) => Poll::Ready(None),
+            (true, Some(_)) => Poll::Pending,
+        }
     }
 
-    /// As [`poll_transmit`](Self::poll_transmit), within a turn.
+    /// Whether there may be more frames, although nobody has called.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// The next frame, within a turn.
     pub(crate) fn transmit_in(
         &mut self,
         turn: &mut Turn<'_>,
@@ -128,8 +155,8 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    pub(crate) fn new(shard: &Arc<Shard>, chunk: Option<ChunkId>) -> Self {
-        let handed = |id| Handed { id, stopwatch: Stopwatch::started(&shard.app) };
+    fn new(shard: &Arc<Shard>, chunk: Option<ChunkId>, is_urgent: bool) -> Self {
+        let handed = |id| Handed { id, is_urgent, stopwatch: Stopwatch::started(&shard.app) };
         Self { ledger: shard.clone(), chunk: chunk.map(handed) }
     }
 

@@ -49,6 +49,7 @@ mod inbox;
 #[cfg(feature = "json")]
 pub mod json;
 mod multiplex;
+mod nudge;
 mod observe;
 mod recording;
 mod runtime;

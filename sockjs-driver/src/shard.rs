@@ -267,6 +267,10 @@ impl Ledger<Handed> for Shard {
         if let Some(first) = chunks.first() {
             first.stopwatch().stop(&self.app);
         }
+        if !chunks.iter().any(|chunk| chunk.is_urgent) {
+            let now = self.app.now();
+            return chunks.iter().for_each(|chunk| self.note_written(chunk.id, now));
+        }
         self.turn(|turn| {
             for chunk in chunks {
                 turn.endpoint.handle_written(chunk.id, turn.now);

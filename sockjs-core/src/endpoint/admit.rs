@@ -224,10 +224,11 @@ fn receive_head(transport: Transport, mut answer: Answer) -> Response<()> {
         answer = answer.header(CONTENT_TYPE, content_type);
     }
     if transport == Transport::Jsonp {
-        answer = answer.header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        answer =
+            answer.header(X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     }
     if !transport.is_one_frame() {
-        answer = answer.header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        answer = answer.header(X_ACCEL_BUFFERING, const { HeaderValue::from_static("no") });
     }
     answer.head(StatusCode::OK)
 }

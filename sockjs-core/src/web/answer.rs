@@ -35,13 +35,20 @@ impl Answer {
     /// Lets nobody keep the response.
     pub(crate) fn uncached() -> Self {
         let mut answer = Self::default();
-        answer.set(CACHE_CONTROL, "no-store, no-cache, no-transform, must-revalidate, max-age=0");
+        answer.set(
+            CACHE_CONTROL,
+            const {
+                HeaderValue::from_static(
+                    "no-store, no-cache, no-transform, must-revalidate, max-age=0",
+                )
+            },
+        );
         answer
     }
 
     /// Lets a response be kept for a year.
     pub(crate) fn cached(mut self, now: Timestamp) -> Self {
-        self.set(CACHE_CONTROL, "public, max-age=31536000");
+        self.set(CACHE_CONTROL, const { HeaderValue::from_static("public, max-age=31536000") });
         self.set_text(EXPIRES, &imf_fixdate(now + YEAR));
         self
     }
@@ -52,13 +59,16 @@ impl Answer {
     }
 
     fn with_cors(mut self, request: &HeaderMap) -> Self {
-        self.set(VARY, "Origin");
+        self.set(VARY, const { HeaderValue::from_static("Origin") });
         match request.get(ORIGIN) {
             Some(origin) => {
                 self.headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-                self.set(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
+                self.set(
+                    ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                    const { HeaderValue::from_static("true") },
+                );
             }
-            None => self.set(ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            None => self.set(ACCESS_CONTROL_ALLOW_ORIGIN, const { HeaderValue::from_static("*") }),
         }
         if let Some(names) = request.get(ACCESS_CONTROL_REQUEST_HEADERS)
             && is_list_of_names(names)
@@ -94,8 +104,11 @@ impl Answer {
     /// The answer to `OPTIONS`; `self` has the CORS headers already.
     pub(crate) fn preflight(self, resource: Resource, now: Timestamp) -> Response<Bytes> {
         let mut answer = self.cached(now);
-        answer.set(ACCESS_CONTROL_MAX_AGE, "31536000");
-        answer.set(ACCESS_CONTROL_ALLOW_METHODS, resource.preflight_methods());
+        answer.set(ACCESS_CONTROL_MAX_AGE, const { HeaderValue::from_static("31536000") });
+        answer.set(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static(resource.preflight_methods()),
+        );
         answer.head(StatusCode::NO_CONTENT).map(|()| Bytes::new())
     }
 
@@ -107,7 +120,7 @@ impl Answer {
 
     /// 503, to be tried again later.
     pub(crate) fn unavailable(self, line: &'static str) -> Response<Bytes> {
-        self.header(RETRY_AFTER, HeaderValue::from_static("5"))
+        self.header(RETRY_AFTER, const { HeaderValue::from_static("5") })
             .text(StatusCode::SERVICE_UNAVAILABLE, line)
     }
 
@@ -130,8 +143,8 @@ impl Answer {
         response
     }
 
-    fn set(&mut self, name: HeaderName, value: &'static str) {
-        self.headers.insert(name, HeaderValue::from_static(value));
+    fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.insert(name, value);
     }
 
     fn set_text(&mut self, name: HeaderName, value: &str) {

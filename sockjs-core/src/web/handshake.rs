@@ -69,8 +69,8 @@ impl Handshake {
         match self {
             Self::Connect => answer.head(StatusCode::OK),
             Self::Upgrade(accept) => answer
-                .header(CONNECTION, HeaderValue::from_static("Upgrade"))
-                .header(UPGRADE, HeaderValue::from_static("websocket"))
+                .header(CONNECTION, const { HeaderValue::from_static("Upgrade") })
+                .header(UPGRADE, const { HeaderValue::from_static("websocket") })
                 .header(SEC_WEBSOCKET_ACCEPT, accept)
                 .head(StatusCode::SWITCHING_PROTOCOLS),
         }
@@ -110,7 +110,7 @@ impl Refusal {
                 answer.text(StatusCode::BAD_REQUEST, "\"Sec-WebSocket-Version\" required\n")
             }
             Self::VersionUnknown => answer
-                .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+                .header(SEC_WEBSOCKET_VERSION, const { HeaderValue::from_static("13") })
                 .text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 expected\n"),
             Self::BadKey => answer.text(StatusCode::BAD_REQUEST, "invalid \"Sec-WebSocket-Key\"\n"),
         }
@@ -207,7 +207,8 @@ mod tests {
             (|head| head.headers.clear(), Refusal::VersionMissing),
             (
                 |head| {
-                    head.headers.insert("sec-websocket-version", HeaderValue::from_static("8"));
+                    head.headers
+                        .insert("sec-websocket-version", const { HeaderValue::from_static("8") });
                 },
                 Refusal::VersionUnknown,
             ),

@@ -62,6 +62,9 @@ impl OriginPolicy {
 
     /// Whether the origin of a URL is allowed.
     fn admits_origin(&self, url: &str, head: &request::Parts) -> bool {
+        if target_host(head).is_some_and(|host| is_root_of(url, host)) {
+            return true;
+        }
         let Some(origin) = Origin::parse(url) else { return false };
         let listed = match self {
             Self::AllowList(list) => {
@@ -71,6 +74,14 @@ impl OriginPolicy {
         };
         listed || target_host(head).is_some_and(|host| origin.is_of_host(host))
     }
+}
+
+/// Whether a URL is the root of a web server at that very host: what nearly all requests show, and
+/// nothing that needs parsing.
+fn is_root_of(url: &str, host: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
+    let at = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    at == Some(host) && !host.is_empty() && host.bytes().all(is_plain)
 }
 
 /// The host that a request names: its target's, else its `Host` header's.

@@ -42,16 +42,23 @@ pub fn below<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
 
 /// Where the session's id stands in the path of a session's resource: the last segment but one.
 pub(crate) fn session_id(path: &str) -> Range<usize> {
-    let end = path.rfind('/').unwrap_or_default();
-    let start = path.get(..end).and_then(|head| head.rfind('/')).map_or(end, |slash| slash + 1);
+    let last_slash = |path: &[u8]| path.iter().rposition(|byte| *byte == b'/');
+    let path = path.as_bytes();
+    let end = last_slash(path).unwrap_or_default();
+    let start = path.get(..end).and_then(last_slash).map_or(end, |slash| slash + 1);
     start..end
 }
 
 /// Whether what follows the prefix stands below `/{server}/{session}/`, be it known or not.
 pub(crate) fn is_of_session(rest: &str) -> bool {
-    let mut segments = rest.split('/').skip(1);
+    let mut segments = segments(rest).skip(1);
     let ids = segments.next().is_some_and(is_id) && segments.next().is_some_and(is_id);
     ids && segments.next().is_some()
+}
+
+/// Segments are short: bytes one by one are faster than a search for each.
+fn segments(path: &str) -> impl Iterator<Item = &[u8]> {
+    path.as_bytes().split(|byte| *byte == b'/')
 }
 
 impl Resource {
@@ -60,12 +67,12 @@ impl Resource {
         let Some(rest) = rest.strip_prefix('/') else {
             return rest.is_empty().then_some(Self::Greeting);
         };
-        let mut segments = rest.split('/');
+        let mut segments = segments(rest);
         let parts = (segments.next()?, segments.next(), segments.next(), segments.next());
         match parts {
-            ("", None, ..) => Some(Self::Greeting),
-            ("info", None, ..) => Some(Self::Info),
-            ("websocket", None, ..) => Some(Self::RawWebsocket),
+            (b"", None, ..) => Some(Self::Greeting),
+            (b"info", None, ..) => Some(Self::Info),
+            (b"websocket", None, ..) => Some(Self::RawWebsocket),
             (page, None, ..) => is_iframe(page).then_some(Self::Iframe),
             (server, Some(session), Some(name), None) if is_id(server) && is_id(session) => {
                 Self::of_session(name)
@@ -74,16 +81,16 @@ impl Resource {
         }
     }
 
-    fn of_session(name: &str) -> Option<Self> {
+    fn of_session(name: &[u8]) -> Option<Self> {
         Some(match name {
-            "websocket" => Self::Receive(Transport::Websocket),
-            "xhr" => Self::Receive(Transport::Xhr),
-            "xhr_streaming" => Self::Receive(Transport::XhrStreaming),
-            "eventsource" => Self::Receive(Transport::EventSource),
-            "htmlfile" => Self::Receive(Transport::HtmlFile),
-            "jsonp" => Self::Receive(Transport::Jsonp),
-            "xhr_send" => Self::Send(SendPath::Xhr),
-            "jsonp_send" => Self::Send(SendPath::Jsonp),
+            b"websocket" => Self::Receive(Transport::Websocket),
+            b"xhr" => Self::Receive(Transport::Xhr),
+            b"xhr_streaming" => Self::Receive(Transport::XhrStreaming),
+            b"eventsource" => Self::Receive(Transport::EventSource),
+            b"htmlfile" => Self::Receive(Transport::HtmlFile),
+            b"jsonp" => Self::Receive(Transport::Jsonp),
+            b"xhr_send" => Self::Send(SendPath::Xhr),
+            b"jsonp_send" => Self::Send(SendPath::Jsonp),
             _ => return None,
         })
     }
@@ -126,7 +133,8 @@ impl Resource {
     pub fn allows(self, method: &Method) -> bool {
         // `OPTIONS` for eventsource is answered (PROTOCOL §2) though its 405 does not name it.
         let preflight = matches!(self, Self::Receive(Transport::EventSource));
-        self.allow().split(", ").any(|name| name == method.as_str())
+        let mut names = self.allow().as_bytes().split(|byte| matches!(byte, b',' | b' '));
+        names.any(|name| name == method.as_str().as_bytes())
             || (preflight && method == Method::OPTIONS)
     }
 
@@ -150,14 +158,14 @@ impl Resource {
     }
 }
 
-fn is_id(segment: &str) -> bool {
-    (1..=MAX_ID_BYTES).contains(&segment.len()) && !segment.contains('.')
+fn is_id(segment: &[u8]) -> bool {
+    (1..=MAX_ID_BYTES).contains(&segment.len()) && !segment.contains(&b'.')
 }
 
-fn is_iframe(segment: &str) -> bool {
-    segment.strip_prefix("iframe").and_then(|rest| rest.strip_suffix(".html")).is_some_and(
+fn is_iframe(segment: &[u8]) -> bool {
+    segment.strip_prefix(b"iframe").and_then(|rest| rest.strip_suffix(b".html")).is_some_and(
         |version| {
-            version.bytes().all(|b| {
+            version.iter().all(|b| {
                 b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
             })
         },
@@ -236,9 +244,9 @@ mod tests {
     #[test]
     fn methods() {
         let of = |name| Resource::of_session(name).unwrap();
-        assert!(of("xhr").allows(&Method::OPTIONS) && !of("xhr").allows(&Method::GET));
-        assert!(of("eventsource").allows(&Method::OPTIONS));
-        assert!(!of("htmlfile").allows(&Method::OPTIONS) && !of("jsonp").allows(&Method::HEAD));
+        assert!(of(b"xhr").allows(&Method::OPTIONS) && !of(b"xhr").allows(&Method::GET));
+        assert!(of(b"eventsource").allows(&Method::OPTIONS));
+        assert!(!of(b"htmlfile").allows(&Method::OPTIONS) && !of(b"jsonp").allows(&Method::HEAD));
         assert!(Resource::Greeting.allows(&Method::HEAD));
         assert!(!Resource::Greeting.allows(&Method::from_bytes(b"get").unwrap()));
     }

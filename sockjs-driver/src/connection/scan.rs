@@ -9,8 +9,6 @@
 //! every empty line is a cut, which fits the ends of chunked bodies and of heads and harms nobody
 //! elsewhere, until hyper makes the next request and so tells what the last cut was.
 
-use std::io::BufRead;
-
 /// Where in the stream of one connection's requests the next byte is. The same bytes give the
 /// same result in one piece and byte by byte.
 pub(super) struct Scanner {
@@ -102,13 +100,11 @@ impl Scanner {
                 (Line::Length, _) => Line::Length,
                 (Line::Start | Line::Return | Line::Rest, _) => {
                     self.begun = true;
-                    // Most bytes of a head are here, and std searches them word by word.
-                    let mut rest = bytes.get(at..).unwrap_or_default();
-                    at += rest.skip_until(b'\n').unwrap_or_default();
-                    match bytes.get(..at).and_then(<[u8]>::last) {
-                        Some(b'\n') => Line::Start,
-                        _ => Line::Rest,
-                    }
+                    // Most bytes of a head are here.
+                    let rest = bytes.get(at..).unwrap_or_default();
+                    let end = memchr::memchr(b'\n', rest);
+                    at += end.map_or(rest.len(), |end| end + 1);
+                    if end.is_some() { Line::Start } else { Line::Rest }
                 }
             };
         }

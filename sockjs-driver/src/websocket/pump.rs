@@ -19,11 +19,11 @@ use sockjs_core::{
 use sockjs_websocket::{Codec, Incoming};
 
 use super::deadline::Deadline;
-use super::nudge::Nudge;
 use crate::app::Running;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
+use crate::nudge::Nudge;
 use crate::observe::Stopwatch;
 use crate::shard::Turn;
 
@@ -67,7 +67,7 @@ pub(crate) fn run(
         handed: None,
         flushed: None,
         is_urgent: false,
-        may_transmit: true,
+        may_transmit: false,
         stopwatch: Stopwatch::default(),
         has_begun: false,
         has_unparsed: false,

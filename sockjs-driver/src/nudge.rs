@@ -1,7 +1,8 @@
-//! The waker of a WebSocket's task for what happens inside of it.
+//! Wakers that leave a note, so that a task knows what it was woken for.
 //!
-//! The application's handler and the pump share a task. What the one does for the other while the
-//! task is polled must not wake it: it would be polled once more, for nothing.
+//! A task that was woken for something else need not take a turn of its shard to find that there is
+//! nothing for it. And the handler and the pump of a WebSocket share a task: what the one does for
+//! the other while that is polled must not wake it, for it would be polled once more, for nothing.
 
 use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
@@ -10,17 +11,32 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Notes that there is something to do, and wakes the task unless it is at it.
-#[derive(Default)]
-pub(super) struct Nudge {
+pub(crate) struct Nudge {
     is_due: AtomicBool,
     is_polled: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
+impl Default for Nudge {
+    /// One that has been called: the first look is due.
+    fn default() -> Self {
+        Self {
+            is_due: AtomicBool::new(true),
+            is_polled: AtomicBool::new(false),
+            task: Mutex::default(),
+        }
+    }
+}
+
 impl Nudge {
-    /// The task is polled.
-    pub(super) fn begin(&self, waker: &Waker) {
+    /// The task is polled, until [`end`](Self::end).
+    pub(crate) fn begin(&self, waker: &Waker) {
         self.is_polled.store(true, Ordering::SeqCst);
+        self.wakes(waker);
+    }
+
+    /// This is the task.
+    pub(crate) fn wakes(&self, waker: &Waker) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
             *task = Some(waker.clone());
@@ -28,17 +44,17 @@ impl Nudge {
     }
 
     /// Takes the note that there is something to do.
-    pub(super) fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         self.is_due.swap(false, Ordering::SeqCst)
     }
 
     /// Whether there is something to do.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.is_due.load(Ordering::SeqCst)
     }
 
     /// The task looks no longer by itself. Says whether it should once more.
-    pub(super) fn end(&self) -> bool {
+    pub(crate) fn end(&self) -> bool {
         // Stored first and loaded second, the other way round than where it is woken.
         self.is_polled.store(false, Ordering::SeqCst);
         self.is_due()
