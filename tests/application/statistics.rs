@@ -1,9 +1,9 @@
 //! What a service and its server count.
 
-use sockjs_tests::client::{Frame, Transport as Way, json_array};
+use sockjs_tests::client::{Frame, Request, Transport as Way, json_array};
 
 use super::support::{App, GO_AWAY, eventually, expect_message, report, wait};
-use crate::adapter::{Cause, CloseReason, Transport};
+use crate::adapter::{Cause, CloseReason, Refusal, Transport};
 
 /// Sessions now open that were opened by that transport.
 fn open_by(app: &App, transport: Transport) -> u64 {
@@ -76,6 +76,33 @@ fn messages_in_and_out() {
     assert_eq!(app.service.stats().messages_out, 3);
     socket.expect_text(r#"a["z"]"#);
     client.expect(Way::Xhr, &[r#"a["x","y"]"#]);
+}
+
+#[test]
+fn bytes_in_and_out() {
+    let app = App::start();
+    let (client, mut session) = app.open();
+    client.send(&["four", "\u{20ac}"]);
+    expect_message(&mut session, "four");
+    wait(session.send("x\n")).expect("there is room");
+    let stats = app.service.stats();
+    assert_eq!((stats.bytes_in, stats.bytes_out), (7, 2), "without framing or escapes");
+}
+
+#[test]
+fn requests_turned_away_by_reason() {
+    let app = App::start();
+    let (client, stream, _session) = app.stream();
+    client.expect(Way::Xhr, &[r#"c[2010,"Another connection still open"]"#]);
+    let unknown = app.client();
+    unknown.xhr_send("[]").expect_status(404);
+    app.exchange(&Request::post(unknown.target("nonsense"))).expect_status(404);
+    let stats = app.service.stats();
+    assert_eq!(stats.refused[Refusal::SecondReceiver], 1);
+    assert_eq!(stats.refused[Refusal::UnknownSession], 1);
+    assert_eq!(stats.refused[Refusal::NotFound], 1);
+    assert_eq!(stats.refused.total(), 3);
+    drop(stream);
 }
 
 #[test]
