@@ -1,5 +1,6 @@
 //! Bodies of responses: they drive the endpoint, so that no task and no channel is needed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
@@ -30,6 +31,10 @@ struct Stream {
     nudge: Arc<Nudge>,
     waker: Waker,
     buf: BytesMut,
+    /// To be given to the server around us one by one, each a chunk (PROTOCOL §4).
+    frames: VecDeque<Bytes>,
+    /// For the last of them.
+    ticket: Option<Ticket>,
     connection: Option<Connection>,
     /// The last chunk that a server around us took, and did not ask for more yet.
     taken: Option<Ticket>,
@@ -50,14 +55,39 @@ impl Body {
 
     pub(crate) fn stream(mut guard: Guard, connection: Option<Connection>) -> Self {
         guard.park(connection.as_ref());
-        let (buf, nudge) = (BytesMut::new(), Arc::<Nudge>::default());
-        let waker = nudge.clone().into();
-        Self(Kind::Stream(Box::new(Stream { guard, nudge, waker, buf, connection, taken: None })))
+        let nudge = Arc::<Nudge>::default();
+        Self(Kind::Stream(Box::new(Stream {
+            guard,
+            waker: nudge.clone().into(),
+            nudge,
+            buf: BytesMut::new(),
+            frames: VecDeque::new(),
+            ticket: None,
+            connection,
+            taken: None,
+        })))
     }
 }
 
 impl Stream {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.frames.is_empty() {
+            ready!(self.poll_frames(cx));
+        }
+        let Some(frame) = self.frames.pop_front() else { return Poll::Ready(None) };
+        if self.frames.is_empty()
+            && let Some(ticket) = self.ticket.take()
+        {
+            match &self.connection {
+                Some(connection) => ticket.hand(connection),
+                None => self.taken = Some(ticket),
+            }
+        }
+        Poll::Ready(Some(frame))
+    }
+
+    /// Waits for frames, or for the end.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(taken) = self.taken.take() {
             taken.taken();
         }
@@ -65,20 +95,21 @@ impl Stream {
         if !self.nudge.take() && !self.guard.has_more() {
             return Poll::Pending;
         }
-        let ticket = ready!(self.guard.poll_frames(&mut self.buf, &self.waker));
-        let Some(ticket) = ticket else { return Poll::Ready(None) };
-        match &self.connection {
-            Some(connection) => ticket.hand(connection),
-            None => self.taken = Some(ticket),
-        }
-        Poll::Ready(Some(self.buf.split().freeze()))
+        let Self { guard, buf, frames, .. } = self;
+        let ticket = ready!(guard.poll_frames(buf, &self.waker, |frame| frames.push_back(frame)));
+        self.ticket = ticket;
+        Poll::Ready(())
+    }
+
+    fn is_finished(&self) -> bool {
+        self.frames.is_empty() && self.guard.is_finished()
     }
 }
 
 /// Dropped after its end, the server around us took it all.
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.guard.is_finished()
+        if self.is_finished()
             && let Some(taken) = self.taken.take()
         {
             taken.taken();
@@ -112,7 +143,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Once(_, ticket, _) => ticket.is_none(),
-            Kind::Stream(stream) => stream.guard.is_finished(),
+            Kind::Stream(stream) => stream.is_finished(),
         }
     }
 

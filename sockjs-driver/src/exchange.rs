@@ -240,8 +240,9 @@ fn poll(mut guard: Guard, connection: Option<Connection>) -> impl Future<Output 
     guard.park(connection.as_ref());
     let mut buf = BytesMut::new();
     poll_fn(move |cx| {
-        let ticket = ready!(guard.poll_frames(&mut buf, cx.waker()));
-        Poll::Ready(Body::once(buf.split().freeze(), ticket, connection.clone()))
+        let mut frame = Bytes::new();
+        let ticket = ready!(guard.poll_frames(&mut buf, cx.waker(), |it| frame = it));
+        Poll::Ready(Body::once(frame, ticket, connection.clone()))
     })
 }
 

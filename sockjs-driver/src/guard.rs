@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use sockjs_core::{ChunkId, Gone, Receiver, SessionKey, Transmit, Transport};
 
 use crate::connection::{ConnectionHandle, Ledger, Parked};
@@ -53,29 +53,34 @@ impl Guard {
         self.parked = connection.map(Connection::park);
     }
 
-    /// All frames that there are, up to a limit, appended to `buf`; nothing once the receiver has
-    /// finished.
+    /// All frames that there are, up to a limit, each to `take` as soon as it is in `buf`; nothing
+    /// once the receiver has finished. The ticket is that of the last.
     pub(crate) fn poll_frames(
         &mut self,
         buf: &mut BytesMut,
         waker: &Waker,
+        mut take: impl FnMut(Bytes),
     ) -> Poll<Option<Ticket>> {
         let shard = self.shard.clone();
-        let (mut last, mut is_urgent) = (None, false);
+        let (mut last, mut is_urgent, mut taken_bytes) = (None, false, 0);
         shard.turn(|turn| {
             self.has_more = true;
-            while buf.len() < FRAMES_BYTES && self.has_more {
+            while taken_bytes < FRAMES_BYTES && self.has_more {
                 match self.transmit_in(turn, buf, waker) {
-                    Poll::Ready(Some(transmit)) => last = transmit.chunk.or(last),
+                    Poll::Ready(Some(transmit)) => {
+                        taken_bytes += buf.len();
+                        take(buf.split().freeze());
+                        last = transmit.chunk.or(last);
+                    }
                     Poll::Ready(None) | Poll::Pending => self.has_more = false,
                 }
             }
             is_urgent = last.is_some_and(|it| turn.endpoint.awaits_writing(it.session));
         });
-        match (buf.is_empty(), &self.receiver) {
-            (false, _) => Poll::Ready(Some(Ticket::new(&self.shard, last, is_urgent))),
-            (true, None) => Poll::Ready(None),
-            (true, Some(_)) => Poll::Pending,
+        match (taken_bytes, &self.receiver) {
+            (1.., _) => Poll::Ready(Some(Ticket::new(&self.shard, last, is_urgent))),
+            (0, None) => Poll::Ready(None),
+            (0, Some(_)) => Poll::Pending,
         }
     }
 

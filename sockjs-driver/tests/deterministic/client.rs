@@ -1,7 +1,5 @@
 //! Clients that answer at once and write down what they get.
 
-use std::collections::VecDeque;
-
 use sockjs_driver::testing::Plug;
 
 pub(crate) const WEBSOCKET: &[u8] = b"GET /echo/000/socket/websocket HTTP/1.1\r\n\
@@ -13,8 +11,6 @@ pub(crate) struct Client {
     pub(crate) name: &'static str,
     plug: Plug,
     buffer: Vec<u8>,
-    /// Of a chunk, those that are still to be written down.
-    frames: VecDeque<String>,
     stage: Stage,
     has_seen_end: bool,
 }
@@ -46,14 +42,7 @@ impl Client {
     }
 
     fn new(name: &'static str, plug: Plug) -> Self {
-        Self {
-            name,
-            plug,
-            buffer: Vec::new(),
-            frames: VecDeque::new(),
-            stage: Stage::Head,
-            has_seen_end: false,
-        }
+        Self { name, plug, buffer: Vec::new(), stage: Stage::Head, has_seen_end: false }
     }
 
     /// Sends bytes as they are.
@@ -100,7 +89,6 @@ impl Client {
                 let lines = head.lines().filter(|line| !line.starts_with("date:"));
                 Some(lines.collect::<Vec<_>>().join(" | "))
             }
-            Stage::Chunks if !self.frames.is_empty() => self.frames.pop_front(),
             Stage::Chunks => {
                 let end = self.buffer.windows(2).position(|bytes| bytes == b"\r\n")?;
                 let length = std::str::from_utf8(&self.buffer[..end]).expect("chunk sizes");
@@ -111,13 +99,8 @@ impl Client {
                 let chunk: Vec<u8> = self.buffer.drain(..end + length + 4).collect();
                 if length == 0 {
                     self.stage = Stage::Head;
-                    return Some(String::new());
                 }
-                // Several frames may be in one.
-                let frames =
-                    chunk[end + 2..end + 2 + length].split_inclusive(|byte| *byte == b'\n');
-                self.frames.extend(frames.map(words));
-                self.frames.pop_front()
+                Some(words(&chunk[end + 2..end + 2 + length]))
             }
             Stage::Frames => {
                 let &[first, length, ..] = self.buffer.as_slice() else { return None };
