@@ -58,6 +58,7 @@ function nginx(directory, sticky, nodes, port, timeout) {
   const main = `daemon off; pid nginx.pid; error_log stderr; ${process.getuid() === 0 ? 'user root;' : ''}
 events {}
 http {
+access_log off;
 ${temporary.join('\n')}
 ${site}
 }
