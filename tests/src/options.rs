@@ -29,6 +29,9 @@ pub struct Options {
     pub drain: Duration,
     /// Where the iframe page finds its client.
     pub client_url: String,
+    /// The node's name, for tests behind proxies: services then set `JSESSIONID`, and have clients go
+    /// on at `http://{Host}/{node}{prefix}`.
+    pub node: Option<String>,
     /// Where the trace of all services goes, if it is recorded.
     pub record: Option<PathBuf>,
     /// Whether text and secrets are left out of it.
@@ -47,6 +50,7 @@ impl Default for Options {
             head_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(1),
             client_url: "/sockjs.min.js".into(),
+            node: None,
             record: None,
             redacted: false,
         }
@@ -80,6 +84,7 @@ impl Options {
                 }
                 "--drain" => options.drain = duration(&value).ok_or_else(unreadable)?,
                 "--client-url" => options.client_url = value,
+                "--node" => options.node = Some(value),
                 "--record" => (options.record, options.redacted) = (Some(value.into()), false),
                 "--record-redacted" => {
                     (options.record, options.redacted) = (Some(value.into()), true);

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use http::header::HOST;
 use sockjs_driver::{
     Broadcast, Builder, Channel, CloseReason, Multiplex, OriginPolicy, Runtime, Services, Session,
     SockJs, Transport,
@@ -43,12 +44,18 @@ pub fn services<R: Runtime + Default>(options: &Options) -> io::Result<Services<
 }
 
 fn describe<R: Runtime + Default>(prefix: &str, options: &Options) -> Builder<R> {
-    SockJs::builder(prefix)
+    let builder = SockJs::builder(prefix)
         .origins(OriginPolicy::Any)
         .heartbeat_delay(options.heartbeat)
         .disconnect_delay(options.disconnect)
         .client_url(options.client_url.clone())
-        .limits(|limits| limits.body_timeout = options.body_timeout)
+        .limits(|limits| limits.body_timeout = options.body_timeout);
+    let Some(node) = &options.node else { return builder };
+    let path = format!("/{node}{prefix}");
+    builder.jsessionid().base_url_with(move |head| {
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        format!("http://{}{path}", host.unwrap_or_default())
+    })
 }
 
 async fn echo(mut session: Session) {
