@@ -1,17 +1,19 @@
 //! One request and its answer: the core decides, this carries it out.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
 use sockjs_core::{
     Action, Grade, Message, Peer, ReceivePermit, Refusal, Refused, Route, SendPermit, SendReply,
     SessionKey, WebsocketPermit,
@@ -38,26 +40,46 @@ const YIELDS: u8 = 3;
 /// How long it waits at most for the application to ask for more.
 const ANSWER_TIME: Duration = Duration::from_millis(25);
 
+pin_project! {
+    /// The answer to a request, on its way.
+    pub(crate) struct Answering<F> {
+        hub: Arc<Hub>,
+        #[pin]
+        answer: F,
+    }
+}
+
+impl<F: Future<Output = Response<Body>>> Future for Answering<F> {
+    type Output = Result<Response<Body>, Infallible>;
+
+    /// Where the application's own code panics (its `authorize`, say) that request is answered 500, and
+    /// no other suffers.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = AssertUnwindSafe(|| this.answer.poll(cx));
+        let response = ready!(catch_unwind(answer).unwrap_or_else(|_| Poll::Ready(panicked())));
+        if let Some(refusal) = response.extensions().get() {
+            this.hub.app.observer.refused(*refusal);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
 impl Hub {
-    /// Answers a request. Paths that are not the service's get a 404. Where the application's own code
-    /// panics (its `authorize`, say) that request is answered 500, and no other suffers.
-    pub(crate) async fn respond<B>(self: Arc<Self>, request: Request<B>) -> Response<Body>
+    /// Answers a request. Paths that are not the service's get a 404.
+    ///
+    /// Each request on its way has one such future, so what it holds is boxed, or let go of early.
+    pub(crate) fn respond<B>(
+        self: Arc<Self>,
+        request: Request<B>,
+    ) -> Answering<impl Future<Output = Response<Body>>>
     where
         B: http_body::Body,
     {
-        let mut answer = pin!(self.answer(request));
-        let response = poll_fn(|cx| {
-            let answer = AssertUnwindSafe(|| answer.as_mut().poll(cx));
-            catch_unwind(answer).unwrap_or_else(|_| Poll::Ready(panicked()))
-        })
-        .await;
-        if let Some(refusal) = response.extensions().get() {
-            self.app.observer.refused(*refusal);
-        }
-        response
+        Answering { answer: self.clone().answer(request), hub: self }
     }
 
-    async fn answer<B>(&self, mut request: Request<B>) -> Response<Body>
+    async fn answer<B>(self: Arc<Self>, mut request: Request<B>) -> Response<Body>
     where
         B: http_body::Body,
     {
@@ -71,9 +93,9 @@ impl Hub {
         );
         match self.route(head, &peer) {
             Route::Respond(response) => self.refuse(response, body, expects).await,
-            Route::Receive(permit) => self.receive(*permit, connection).await,
-            Route::Send(permit) => self.receive_messages(*permit, body, expects).await,
-            Route::Websocket(permit) => self.upgrade(*permit, upgrade, connection).await,
+            Route::Receive(permit) => self.receive(permit, connection).await,
+            Route::Send(permit) => self.receive_messages(permit, body, expects).await,
+            Route::Websocket(permit) => self.upgrade(permit, upgrade, connection).await,
         }
     }
 
@@ -109,7 +131,7 @@ impl Hub {
 
     async fn receive(
         &self,
-        permit: ReceivePermit,
+        permit: Box<ReceivePermit>,
         connection: Option<Connection>,
     ) -> Response<Body> {
         let who = match self.app.authorize(permit.head()).await {
@@ -123,11 +145,11 @@ impl Hub {
                 waiting = Some((permit, who));
                 return None;
             }
-            Some(turn.endpoint.handle_receive(permit, who, turn.now))
+            Some(turn.endpoint.handle_receive(*permit, who, turn.now))
         });
         if let Some((permit, who)) = waiting {
             self.app.runtime.sleep(GRACE).await;
-            action = Some(shard.turn(|turn| turn.endpoint.handle_receive(permit, who, turn.now)));
+            action = Some(shard.turn(|turn| turn.endpoint.handle_receive(*permit, who, turn.now)));
         }
         let Some(action) = action else { return unexpected() };
         match action {
@@ -147,7 +169,7 @@ impl Hub {
 
     async fn receive_messages<B: http_body::Body>(
         &self,
-        permit: SendPermit,
+        permit: Box<SendPermit>,
         body: B,
         expects: bool,
     ) -> Response<Body> {
@@ -156,7 +178,7 @@ impl Hub {
             Err(status) => return self.refuse(permit.refuse(status), body, expects).await,
         };
         let shard = self.shard_of(permit.id());
-        let action = shard.turn(|turn| turn.endpoint.handle_send(permit, who, turn.now));
+        let action = shard.turn(|turn| turn.endpoint.handle_send(*permit, who, turn.now));
         let (session, max_bytes, reply) = match action {
             Action::Respond(response) => return self.refuse(response, body, expects).await,
             Action::Collect { session, max_bytes, reply } => (session, max_bytes, reply),
@@ -179,7 +201,7 @@ impl Hub {
 
     async fn upgrade(
         &self,
-        permit: WebsocketPermit,
+        permit: Box<WebsocketPermit>,
         upgrade: Option<OnUpgrade>,
         connection: Option<Connection>,
     ) -> Response<Body> {
@@ -189,7 +211,7 @@ impl Hub {
         };
         let Some(upgrade) = upgrade else { return unexpected() };
         let shard = self.any_shard();
-        let action = shard.turn(|turn| turn.endpoint.handle_websocket(permit, who, turn.now));
+        let action = shard.turn(|turn| turn.endpoint.handle_websocket(*permit, who, turn.now));
         match action {
             Action::Respond(response) => response.map(Body::full),
             Action::Upgrade { head, receiver } => {

@@ -59,7 +59,11 @@ impl<R: Runtime> SockJs<R> {
     where
         B: http_body::Body,
     {
-        self.hub.clone().respond(request)
+        let answering = self.hub.clone().respond(request);
+        async move {
+            let Ok(response) = answering.await;
+            response
+        }
     }
 
     /// Counts over all sessions, now and ever, with averages over the last ten seconds. They can be
@@ -171,7 +175,6 @@ where
     type Future = ResponseFuture;
 
     fn call(&self, request: Request<B>) -> ResponseFuture {
-        let response = self.respond(request);
-        Box::pin(async move { Ok(response.await) })
+        Box::pin(self.hub.clone().respond(request))
     }
 }

@@ -355,6 +355,24 @@ async fn a_peer_that_takes_nothing_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_stream_that_its_client_lets_not_flow_ends_and_no_other() {
+    let stall = Duration::from_millis(300);
+    let limits = |serve: Serve<SockJs>| serve.with_limits(|limits| limits.write_stall = stall);
+    let stays = |builder: Builder| {
+        builder.response_limit(usize::MAX).limits(|limits| limits.write_stall = NEVER)
+    };
+    let mut server = Server::with(stays, limits).await;
+    let mut client = server.client().await;
+    let (stuck, _unread, _) = server.stream(&mut client).await;
+    let (waiting, mut other, _) = server.stream(&mut client).await;
+    let long = "x".repeat(256 * 1024);
+    soon("the session ends", async { while stuck.send(&*long).await.is_ok() {} }).await;
+    assert_eq!(stuck.closed().await.cause, Cause::ClientGone);
+    waiting.send("x").await.expect("it is open");
+    assert_eq!(piece(&mut other).await.as_deref(), Some("a[\"x\"]\n"));
+}
+
+#[tokio::test]
 async fn a_shutdown_ends_connections_in_order() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let signal = |serve: Serve<SockJs>| {

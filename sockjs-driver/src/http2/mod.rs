@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -35,6 +36,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// What waits to be written, for each stream: as much as the core lets be in flight.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How much later than a connection that takes nothing a response ends of which nothing flows.
+const STALL_MARGIN: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/1 or HTTP/2, as the client likes.
 pub(crate) fn serve_either<I, S, B>(
@@ -210,7 +214,9 @@ where
         runtime: Arc<dyn Runtime>,
     ) -> Self {
         let streams = Arc::<Streams>::default();
-        let executor = Executor::new(runtime.clone(), streams.clone());
+        // Whose the session is shall end it first, for that knows why.
+        let stall = config.write_stall.saturating_add(STALL_MARGIN);
+        let executor = Executor::new(runtime.clone(), streams.clone(), stall);
         let hyper = http2::Builder::new(executor)
             .max_concurrent_streams(config.max_stream_count)
             .max_header_list_size(u32::try_from(config.max_head_bytes).unwrap_or(u32::MAX))
@@ -218,10 +224,7 @@ where
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .enable_connect_protocol()
-            .serve_connection(
-                Io::new(io, streams.clone()),
-                Observed::new(service, streams.clone()),
-            );
+            .serve_connection(Io::new(io, streams.clone()), Observed(service));
         Self {
             hyper,
             streams,
@@ -250,7 +253,7 @@ where
                 if self.is_ending { self.config.write_stall } else { self.config.idle_timeout };
             let wait = begun.map(|begun| (begun, self.is_ending));
             let idle = self.idle.check(wait, limit, &self.clock);
-            let written = self.streams.written_if_more_waits();
+            let written = self.streams.writes_if_blocked();
             let write = self.writing.check(written, self.config.write_stall, &self.clock);
             let Some(deadline) = idle.into_iter().chain(write).min() else { return Poll::Pending };
             ready!(self.clock.poll_until(deadline, cx));

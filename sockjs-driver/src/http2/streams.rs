@@ -1,12 +1,14 @@
 //! What an HTTP/2 connection has under way: hyper tells neither when its last stream ended, nor that a
 //! client lets nothing flow.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -15,6 +17,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 
+use crate::connection::{Clock, Patience};
 use crate::runtime::Runtime;
 
 /// Counts of a connection.
@@ -22,12 +25,9 @@ use crate::runtime::Runtime;
 pub(super) struct Streams {
     begun: AtomicU64,
     ended: AtomicU64,
-    /// Bodies of which hyper has a frame that it may not send yet.
-    held: AtomicU64,
     /// The socket did not take the last write.
     is_blocked: AtomicBool,
-    /// Writes, and frames that are held no longer.
-    progress: AtomicU64,
+    writes: AtomicU64,
     /// Of the connection.
     waker: Mutex<Option<Waker>>,
 }
@@ -48,10 +48,10 @@ impl Streams {
         (self.ended.load(Ordering::SeqCst) == begun).then_some(begun)
     }
 
-    /// How far writing has come, if something waits to be written.
-    pub(super) fn written_if_more_waits(&self) -> Option<u64> {
-        let waits = self.is_blocked.load(Ordering::SeqCst) || self.held.load(Ordering::SeqCst) > 0;
-        waits.then(|| self.progress.load(Ordering::SeqCst))
+    /// Writes so far, if the socket does not take the next one.
+    pub(super) fn writes_if_blocked(&self) -> Option<u64> {
+        let is_blocked = self.is_blocked.load(Ordering::SeqCst);
+        is_blocked.then(|| self.writes.load(Ordering::SeqCst))
     }
 
     fn wake(&self) {
@@ -61,20 +61,10 @@ impl Streams {
         }
     }
 
-    fn hold(&self) {
-        self.held.fetch_add(1, Ordering::SeqCst);
-        self.wake();
-    }
-
-    fn release(&self) {
-        self.progress.fetch_add(1, Ordering::SeqCst);
-        self.held.fetch_sub(1, Ordering::SeqCst);
-    }
-
     fn note_write<T>(&self, written: &Poll<T>) {
         self.is_blocked.store(written.is_pending(), Ordering::SeqCst);
         if written.is_ready() {
-            self.progress.fetch_add(1, Ordering::SeqCst);
+            self.writes.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
@@ -84,14 +74,13 @@ impl Streams {
 pub(super) struct Executor {
     runtime: Arc<dyn Runtime>,
     streams: Arc<Streams>,
+    stall: Duration,
 }
 
-/// A stream at work, until it is dropped.
-struct Counted(Arc<Streams>);
-
 impl Executor {
-    pub(super) fn new(runtime: Arc<dyn Runtime>, streams: Arc<Streams>) -> Self {
-        Self { runtime, streams }
+    /// A response ends after `stall` without a frame of it that its client lets flow.
+    pub(super) fn new(runtime: Arc<dyn Runtime>, streams: Arc<Streams>, stall: Duration) -> Self {
+        Self { runtime, streams, stall }
     }
 }
 
@@ -101,13 +90,46 @@ where
 {
     fn execute(&self, stream: F) {
         self.streams.begun.fetch_add(1, Ordering::SeqCst);
-        let counted = Counted(self.streams.clone());
-        self.runtime.spawn(Box::pin(async move {
-            let _counted = counted;
-            stream.await;
+        self.runtime.spawn(Box::pin(Running {
+            stream: Box::pin(stream),
+            flow: CALLED.take(),
+            clock: Clock::new(self.runtime.clone()),
+            patience: Patience::new(),
+            stall: self.stall,
+            _counted: Counted(self.streams.clone()),
         }));
     }
 }
+
+/// A stream at work.
+struct Running<F> {
+    stream: Pin<Box<F>>,
+    flow: Option<Arc<Flow>>,
+    clock: Clock,
+    patience: Patience<u64>,
+    stall: Duration,
+    _counted: Counted,
+}
+
+impl<F: Future> Future for Running<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.stream.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let held = this.flow.as_ref().and_then(|flow| flow.frames_if_held());
+        match this.patience.check(held, this.stall, &this.clock) {
+            // Dropped, it is reset.
+            Some(deadline) => this.clock.poll_until(deadline, cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Counts a stream as ended when dropped.
+struct Counted(Arc<Streams>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -118,17 +140,30 @@ impl Drop for Counted {
     }
 }
 
-/// A service whose responses' bodies are observed.
-pub(super) struct Observed<S> {
-    service: S,
-    streams: Arc<Streams>,
+/// What became of a body's frames.
+#[derive(Default)]
+struct Flow {
+    /// Those that hyper has taken.
+    frames: AtomicU64,
+    /// The last of them waits for its client to let it flow.
+    is_held: AtomicBool,
 }
 
-impl<S> Observed<S> {
-    pub(super) fn new(service: S, streams: Arc<Streams>) -> Self {
-        Self { service, streams }
+impl Flow {
+    fn frames_if_held(&self) -> Option<u64> {
+        let is_held = self.is_held.load(Ordering::Relaxed);
+        is_held.then(|| self.frames.load(Ordering::Relaxed))
     }
 }
+
+thread_local! {
+    /// That of the request for which the service was called last, until hyper has made a stream of
+    /// it: which it does next, within the same poll.
+    static CALLED: Cell<Option<Arc<Flow>>> = const { Cell::new(None) };
+}
+
+/// A service whose responses' bodies are observed.
+pub(super) struct Observed<S>(pub(super) S);
 
 impl<S, B> Service<Request<Incoming>> for Observed<S>
 where
@@ -139,7 +174,9 @@ where
     type Future = Answer<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        Answer { future: self.service.call(request), streams: self.streams.clone() }
+        let (future, flow) = (self.0.call(request), Arc::<Flow>::default());
+        CALLED.set(Some(flow.clone()));
+        Answer { future, flow }
     }
 }
 
@@ -148,7 +185,7 @@ pin_project! {
     pub(super) struct Answer<F> {
         #[pin]
         future: F,
-        streams: Arc<Streams>,
+        flow: Arc<Flow>,
     }
 }
 
@@ -161,8 +198,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.future.poll(cx))?;
-        let held = Held { streams: this.streams.clone(), is_held: false };
-        Poll::Ready(Ok(response.map(|body| Content { body, held })))
+        Poll::Ready(Ok(response.map(|body| Content { body, flow: this.flow.clone() })))
     }
 }
 
@@ -172,26 +208,7 @@ pin_project! {
     pub(super) struct Content<B> {
         #[pin]
         body: B,
-        held: Held,
-    }
-}
-
-struct Held {
-    streams: Arc<Streams>,
-    is_held: bool,
-}
-
-impl Held {
-    fn release(&mut self) {
-        if std::mem::take(&mut self.is_held) {
-            self.streams.release();
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.release();
+        flow: Arc<Flow>,
     }
 }
 
@@ -204,13 +221,11 @@ impl<B: Body> Body for Content<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
-        this.held.release();
-        let frame = ready!(this.body.poll_frame(cx));
-        if frame.is_some() {
-            this.held.is_held = true;
-            this.held.streams.hold();
-        }
-        Poll::Ready(frame)
+        let frame = this.body.poll_frame(cx);
+        let is_held = matches!(frame, Poll::Ready(Some(_)));
+        this.flow.is_held.store(is_held, Ordering::Relaxed);
+        this.flow.frames.fetch_add(1, Ordering::Relaxed);
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
