@@ -87,16 +87,20 @@ fn the_service_counts_by_reason() {
 #[cfg(feature = "tracing")]
 mod tracing_events {
     use super::*;
+    use std::cell::RefCell;
     use std::io;
-    use tracing_subscriber::fmt::MakeWriter;
+    use std::sync::Once;
 
-    /// The lines that a subscriber wrote.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    thread_local! {
+        /// What was written on this thread: worlds have no other.
+        static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+
+    struct Log;
 
     impl io::Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
             Ok(bytes.len())
         }
 
@@ -105,24 +109,21 @@ mod tracing_events {
         }
     }
 
-    impl MakeWriter<'_> for Log {
-        type Writer = Self;
-
-        fn make_writer(&self) -> Self {
-            self.clone()
-        }
-    }
-
+    /// One subscriber for the process: with one a thread, `tracing` may find an event at first where
+    /// nobody listens, and remember that.
     fn lines_of(play: impl FnOnce()) -> Vec<String> {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(log.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, play);
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .without_time()
+                .with_writer(|| Log)
+                .init();
+        });
+        LOG.take();
+        play();
+        let text = String::from_utf8(LOG.take()).unwrap();
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
 
