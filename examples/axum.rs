@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tower::Layer;
 
 /// What the routes and the sessions share.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Counts {
     messages: AtomicU64,
 }

@@ -7,7 +7,7 @@ use ::async_std::task;
 use async_io::Async;
 use sockjs_driver::Task;
 
-use crate::{AsyncIo, Executor, Listener, Serve, serve_on};
+use crate::{AsyncIo, Executor, Listener, Serve};
 
 /// async-std as a runtime.
 pub type AsyncStd = AsyncIo<Tasks>;
@@ -61,12 +61,14 @@ impl Executor for Tasks {
 /// # }
 /// ```
 pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
-    serve_on(AsyncStd::default(), listener, service)
+    Serve::new(listener.try_into(), service, AsyncStd::default())
 }
 
-impl From<TcpListener> for Listener {
-    fn from(listener: TcpListener) -> Self {
-        let listener: io::Result<std::net::TcpListener> = listener.try_into();
-        listener.and_then(Async::new).into()
+impl TryFrom<TcpListener> for Listener {
+    type Error = io::Error;
+
+    fn try_from(listener: TcpListener) -> io::Result<Self> {
+        let listener: std::net::TcpListener = listener.try_into()?;
+        Ok(Async::new(listener)?.into())
     }
 }

@@ -28,6 +28,15 @@
 //! routes. Served by `serve`, here or within a router, sessions know what was flushed to their
 //! client's socket and notice at once that it left; under another server they work just as well,
 //! with what that server tells.
+//!
+//! # Features
+//! Each adds and changes nothing else; all but `async-std` are off.
+//! - `async-std`: async-std's executor, and the names above.
+//! - `smol`: the module `smol`.
+//! - `json`: messages as values of types.
+//! - `http2`: `Serve::with_http2`, and WebSockets over HTTP/2 under any server.
+//! - `metrics`: counters, gauges and a histogram for the recorder of the program.
+//! - `tracing`: a span for each session, events of its opening and its end, and of refusals.
 #![forbid(unsafe_code)]
 
 mod io;
@@ -37,18 +46,19 @@ mod serve;
 pub use io::Io;
 pub use runtime::{AsyncIo, Executor};
 pub use serve::{Listener, Serve, serve_on};
+pub use sockjs_driver::Task;
 #[cfg(feature = "json")]
 pub use sockjs_driver::json;
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
     ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,
     MemberId, Members, Message, Multiplex, MultiplexLimits, OriginPolicy, PeerAddr, Principal,
-    Rates, Reached, Refusal, Report, SendError, Session, SessionHandle, SlowConsumers, Stats,
-    Tally, Topic, Transport, TrustedProxies, WhenFull, broadcast,
+    Rates, Reached, Recording, Refusal, Report, SendError, Session, SessionHandle, SettingsError,
+    SlowConsumers, Stats, Tally, Topic, Transport, TrustedProxies, WhenFull, broadcast,
 };
 
 #[cfg(feature = "async-std")]
-pub use self::async_std::{AsyncStd, Builder, Services, SockJs, serve};
+pub use self::async_std::{AsyncStd, Builder, Services, SockJs, Tasks, serve};
 
 /// The names of the crate's root, for smol.
 #[cfg(feature = "smol")]

@@ -11,7 +11,7 @@ use async_io::Async;
 use crate::{AsyncIo, Executor, Io};
 
 /// A server that is about to run; see [`serve_on`].
-pub type Serve<S> = sockjs_driver::Serve<Accept, S>;
+pub type Serve<S> = sockjs_driver::Serve<Listener, S>;
 
 /// Serves HTTP/1 on a listener, with any tower service, on a runtime of your own. For async-std and
 /// for smol there is a `serve`.
@@ -20,38 +20,27 @@ pub fn serve_on<E: Executor, S>(
     listener: impl Into<Listener>,
     service: S,
 ) -> Serve<S> {
-    Serve::new(listener.into().0.map(Accept), service, runtime)
+    Serve::new(Ok(listener.into()), service, runtime)
 }
 
-/// A listener of async-io, or of a runtime that is built on it.
+/// Accepts connections for [`Serve`], from a listener of async-io or of a runtime that is built on
+/// it.
 #[derive(Debug)]
-pub struct Listener(io::Result<Arc<Async<TcpListener>>>);
+pub struct Listener(Arc<Async<TcpListener>>);
 
-impl From<io::Result<Arc<Async<TcpListener>>>> for Listener {
-    /// A failure is reported by the server.
-    fn from(listener: io::Result<Arc<Async<TcpListener>>>) -> Self {
+impl From<Async<TcpListener>> for Listener {
+    fn from(listener: Async<TcpListener>) -> Self {
+        Self(Arc::new(listener))
+    }
+}
+
+impl From<Arc<Async<TcpListener>>> for Listener {
+    fn from(listener: Arc<Async<TcpListener>>) -> Self {
         Self(listener)
     }
 }
 
-impl From<io::Result<Async<TcpListener>>> for Listener {
-    /// A failure is reported by the server.
-    fn from(listener: io::Result<Async<TcpListener>>) -> Self {
-        Self(listener.map(Arc::new))
-    }
-}
-
-impl From<Async<TcpListener>> for Listener {
-    fn from(listener: Async<TcpListener>) -> Self {
-        Self(Ok(Arc::new(listener)))
-    }
-}
-
-/// Accepts connections for [`Serve`].
-#[derive(Debug)]
-pub struct Accept(Arc<Async<TcpListener>>);
-
-impl sockjs_driver::Listener for Accept {
+impl sockjs_driver::Listener for Listener {
     type Io = Io<Async<TcpStream>>;
 
     fn poll_accept(
@@ -91,12 +80,12 @@ mod tests {
     fn silence_is_limited_by_the_system() {
         let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
         let address = listener.get_ref().local_addr().unwrap();
-        let mut accept = Accept(Arc::new(listener));
+        let mut accept = Listener::from(listener);
         let _client = TcpStream::connect(address).unwrap();
         let accepted = std::future::poll_fn(|cx| accept.poll_accept(cx));
         let (io, _) = async_io::block_on(accepted).unwrap();
         let limit = Duration::from_secs(10);
-        Accept::limit_silence(&io, limit);
+        Listener::limit_silence(&io, limit);
         let socket = socket2::SockRef::from(io.get_ref().get_ref());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limit));
     }

@@ -36,6 +36,6 @@ pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Ok(Arc::<Async<std::net::TcpListener>>::from(listener)).into()
+        Arc::<Async<std::net::TcpListener>>::from(listener).into()
     }
 }

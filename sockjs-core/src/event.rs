@@ -57,6 +57,7 @@ pub struct ChunkId {
 /// A frame for a receiver; its bytes were appended to the caller's buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a frame handed out must be written, or reported as lost"]
+#[non_exhaustive]
 pub struct Transmit {
     /// For [`Endpoint::handle_written`](crate::Endpoint::handle_written) or
     /// [`handle_lost`](crate::Endpoint::handle_lost); `None` where the protocol does not ask.
@@ -97,8 +98,10 @@ pub enum ClientFrame<'a> {
     Violation(CloseReason),
 }
 
-/// What to do for a request that the endpoint decided on.
+/// What to do for a request that the endpoint decided on. A driver must do each of these, so that
+/// another one would be a breaking change.
 #[derive(Debug)]
+#[must_use = "it has the answer, and perhaps a receiver to be transmitted for"]
 pub enum Action {
     /// Answer at once.
     Respond(Response<Bytes>),
@@ -146,7 +149,8 @@ impl Action {
     }
 }
 
-/// Something that became ready. At most one of a kind is queued for a session.
+/// Something that became ready. At most one of a kind is queued for a session. A driver must heed
+/// each of these, so that another one would be a breaking change.
 #[derive(Debug)]
 pub enum Event {
     /// The session is open: run the application. Always the first event that concerns it.

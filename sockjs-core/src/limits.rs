@@ -84,8 +84,10 @@ impl Default for Limits {
     }
 }
 
-/// An endpoint's share of the limits that hold over all sessions of a service.
+/// An endpoint's share of the limits that hold over all sessions of a service: all of it
+/// ([`whole`](Self::whole)), or a [`share`](Self::share) to be changed as the driver likes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Quota {
     /// Of [`Limits::sessions`].
     pub sessions: usize,
@@ -119,6 +121,9 @@ impl Quota {
     }
 
     /// The share of endpoint `index` of `count`. Shares add up to the whole.
+    ///
+    /// # Panics
+    /// If `count` is zero.
     pub fn share(limits: &Limits, index: usize, count: usize) -> Self {
         let part = |whole: usize| match whole {
             usize::MAX => usize::MAX,

@@ -52,7 +52,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in order of declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: &'static [Self] = &[
         Self::Origin,
         Self::NotFound,
         Self::Method,
@@ -106,7 +106,9 @@ impl Refusal {
 }
 
 impl Kind for Refusal {
-    const ALL: &'static [Self] = &Self::ALL;
+    type Counts = [u64; Self::ALL.len()];
+
+    const ALL: &'static [Self] = Self::ALL;
 
     fn index(self) -> usize {
         self as usize

@@ -70,7 +70,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Application,
         Self::ClientGone,
         Self::Expired,
@@ -101,7 +101,9 @@ impl Cause {
 }
 
 impl Kind for Cause {
-    const ALL: &'static [Self] = &Self::ALL;
+    type Counts = [u64; Self::ALL.len()];
+
+    const ALL: &'static [Self] = Self::ALL;
 
     fn index(self) -> usize {
         self as usize
@@ -115,6 +117,7 @@ impl Kind for Cause {
 /// How far `written` reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Grade {
     /// Taken by the server around us, which may still hold it.
     #[default]

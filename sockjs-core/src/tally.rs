@@ -1,7 +1,6 @@
 //! Counts by kind: of sessions by transport, of ends by cause.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Index;
 
 use serde::de::{Error, MapAccess, Visitor};
@@ -9,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What is counted by: a fixed set of kinds with names.
 pub trait Kind: Copy + 'static {
+    /// A count for each of them, zero by default: an array.
+    type Counts: Clone + Default + AsRef<[u64]> + AsMut<[u64]>;
+
     /// All of them.
     const ALL: &'static [Self];
 
@@ -19,38 +21,43 @@ pub trait Kind: Copy + 'static {
     fn name(self) -> &'static str;
 }
 
-/// A count for each of the `N` kinds of `K`: `stats.sessions[Transport::Xhr]`.
+/// A count for each of the kinds of `K`: `stats.sessions[Transport::Xhr]`.
 ///
 /// Serialised as a map from the kinds' names to their counts, those that are zero too.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Tally<K, const N: usize> {
-    counts: [u64; N],
-    kind: PhantomData<fn() -> K>,
+pub struct Tally<K: Kind> {
+    counts: K::Counts,
 }
 
-impl<K: Kind, const N: usize> Tally<K, N> {
+impl<K: Kind> Tally<K> {
+    /// From counts in the order of [`Kind::ALL`].
+    pub const fn new(counts: K::Counts) -> Self {
+        Self { counts }
+    }
+
     /// The counts in the order of [`Kind::ALL`].
-    pub fn counts(&self) -> &[u64; N] {
+    pub fn counts(&self) -> &K::Counts {
         &self.counts
     }
 
     /// The kinds with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (K, u64)> {
-        K::ALL.iter().copied().zip(self.counts)
+        K::ALL.iter().copied().zip(self.counts.as_ref().iter().copied())
     }
 
     /// Over all kinds.
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.as_ref().iter().sum()
     }
 
     /// Adds other counts to these.
     pub fn add(&mut self, other: &Self) {
-        self.counts.iter_mut().zip(other.counts).for_each(|(sum, part)| *sum += part);
+        let parts = other.counts.as_ref();
+        self.counts.as_mut().iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
     }
 
     pub(crate) fn at(&mut self, kind: K) -> Option<&mut u64> {
-        self.counts.get_mut(kind.index())
+        self.counts.as_mut().get_mut(kind.index())
     }
 
     pub(crate) fn count(&mut self, kind: K) {
@@ -58,28 +65,21 @@ impl<K: Kind, const N: usize> Tally<K, N> {
     }
 }
 
-impl<K, const N: usize> Default for Tally<K, N> {
+impl<K: Kind> Default for Tally<K> {
     fn default() -> Self {
-        Self::from([0; N])
+        Self::new(K::Counts::default())
     }
 }
 
-impl<K, const N: usize> From<[u64; N]> for Tally<K, N> {
-    /// From counts in the order of [`Kind::ALL`].
-    fn from(counts: [u64; N]) -> Self {
-        Self { counts, kind: PhantomData }
-    }
-}
-
-impl<K: Kind, const N: usize> Index<K> for Tally<K, N> {
+impl<K: Kind> Index<K> for Tally<K> {
     type Output = u64;
 
     fn index(&self, kind: K) -> &u64 {
-        self.counts.get(kind.index()).unwrap_or(&0)
+        self.counts.as_ref().get(kind.index()).unwrap_or(&0)
     }
 }
 
-impl<K: Kind, const N: usize> fmt::Debug for Tally<K, N> {
+impl<K: Kind> fmt::Debug for Tally<K> {
     /// What is not zero.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = self.iter().filter(|(_, count)| *count > 0);
@@ -87,23 +87,23 @@ impl<K: Kind, const N: usize> fmt::Debug for Tally<K, N> {
     }
 }
 
-impl<K: Kind, const N: usize> Serialize for Tally<K, N> {
+impl<K: Kind> Serialize for Tally<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter().map(|(kind, count)| (kind.name(), count)))
     }
 }
 
-impl<'de, K: Kind, const N: usize> Deserialize<'de> for Tally<K, N> {
+impl<'de, K: Kind> Deserialize<'de> for Tally<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Counts(Self::default()))
     }
 }
 
 /// Reads counts by name; those that are not named are zero.
-struct Counts<K, const N: usize>(Tally<K, N>);
+struct Counts<K: Kind>(Tally<K>);
 
-impl<'de, K: Kind, const N: usize> Visitor<'de> for Counts<K, N> {
-    type Value = Tally<K, N>;
+impl<'de, K: Kind> Visitor<'de> for Counts<K> {
+    type Value = Tally<K>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("counts by name")
@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn counts_are_read_by_name() {
-        let mut tally = Tally::<Transport, 7>::default();
+        let mut tally = Tally::<Transport>::default();
         tally.count(Transport::Jsonp);
         tally.count(Transport::RawWebsocket);
         let json = serde_json::to_string(&tally).unwrap();
         let expected = r#"{"websocket":0,"websocket-raw":1,"xhr":0,"xhr_streaming":0,"#;
         assert!(json.starts_with(expected), "{json}");
-        assert_eq!(serde_json::from_str::<Tally<Transport, 7>>(&json).unwrap(), tally);
+        assert_eq!(serde_json::from_str::<Tally<Transport>>(&json).unwrap(), tally);
         assert_eq!((tally[Transport::Jsonp], tally[Transport::Xhr], tally.total()), (1, 0, 2));
-        assert!(serde_json::from_str::<Tally<Transport, 7>>(r#"{"carrier_pigeon":1}"#).is_err());
+        assert!(serde_json::from_str::<Tally<Transport>>(r#"{"carrier_pigeon":1}"#).is_err());
     }
 }

@@ -75,7 +75,7 @@ fn random_operations_reach_every_corner() {
         let (world, ops) = strategy.new_tree(&mut runner).unwrap().current();
         seen.extend(run(world, &ops).into_iter().map(|line| line + "\n"));
     }
-    for corner in Cause::ALL.map(|cause| format!("closed {cause:?} ")) {
+    for corner in Cause::ALL.iter().map(|cause| format!("closed {cause:?} ")) {
         assert!(seen.contains(&corner), "{corner}");
     }
     for corner in [

@@ -1,6 +1,8 @@
 //! Describes a service.
 
+use std::fmt;
 use std::future::{Future, ready};
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::sockjs::SockJs;
 
-/// Describes a service; [`build`](Self::build) makes it.
+/// Describes a service; [`build`](Self::build) makes it. Each method names its default.
 #[must_use = "nothing is served before `build`"]
 pub struct Builder<R> {
     settings: Settings,
@@ -28,6 +30,18 @@ pub struct Builder<R> {
     recording: Option<Recording>,
     runtime: Arc<dyn Runtime>,
     kind: PhantomData<fn() -> R>,
+}
+
+/// Shows what was described, without the application's functions.
+impl<R> fmt::Debug for Builder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settings, shards, recording, .. } = self;
+        f.debug_struct("Builder")
+            .field("settings", settings)
+            .field("shards", shards)
+            .field("recording", recording)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a service could not be made.
@@ -47,7 +61,7 @@ pub enum BuildError {
     Shards(usize),
     /// The operating system has no randomness to give.
     #[error("no randomness from the operating system: {0}")]
-    Randomness(#[from] getrandom::Error),
+    Randomness(#[source] io::Error),
 }
 
 impl<R: Runtime> Builder<R> {
@@ -65,7 +79,7 @@ impl<R: Runtime> Builder<R> {
 
     /// For a router that cuts the prefix off before it calls the service, as axum's `nest_service`
     /// does. The prefix is then what sessions are told of as their path, and nothing is compared with
-    /// it: it may have parameters (`/rooms/{room}`).
+    /// it: it may have parameters (`/rooms/{room}`). Off.
     pub fn nested(mut self) -> Self {
         self.settings.is_nested = true;
         self
@@ -90,13 +104,13 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Switches a transport off.
+    /// Switches a transport off. All are on.
     pub fn without(mut self, transport: Transport) -> Self {
         self.settings.transports = self.settings.transports.without(transport);
         self
     }
 
-    /// Offers these transports only.
+    /// Offers these transports only. All are on.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.settings.transports = transports.into_iter().collect();
         self
@@ -109,6 +123,7 @@ impl<R: Runtime> Builder<R> {
     }
 
     /// Sets a cookie of the application's own: the value of `Set-Cookie`, if any.
+    /// None.
     pub fn cookie<F>(mut self, cookie: F) -> Self
     where
         F: Fn(&request::Parts) -> Option<HeaderValue> + Send + Sync + 'static,
@@ -124,13 +139,13 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Tells clients in `info` to use this base URL from then on.
+    /// Tells clients in `info` to use this base URL from then on. They are told of none.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.settings.base_url = BaseUrl::Fixed(url.into());
         self
     }
 
-    /// Tells each client in `info` which base URL to use from then on.
+    /// Tells each client in `info` which base URL to use from then on. They are told of none.
     pub fn base_url_with<F>(mut self, url: F) -> Self
     where
         F: Fn(&request::Parts) -> String + Send + Sync + 'static,
@@ -157,7 +172,8 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// What later requests must share with the one that opened the session.
+    /// What later requests must share with the one that opened the session, beside what they always
+    /// must. Nothing.
     pub fn binding(mut self, binding: BindingSetting) -> Self {
         self.settings.binding = binding;
         self
@@ -181,7 +197,8 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Changes limits: `builder.limits(|limits| limits.sessions = 100_000)`.
+    /// Changes limits: `builder.limits(|limits| limits.sessions = 100_000)`. [`Limits`] names the
+    /// defaults.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.settings.limits);
         self
@@ -195,7 +212,7 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Records all that the sessions are told, to be replayed. Nothing is.
+    /// Records all that the sessions are told, to be replayed. Off.
     pub fn record(mut self, recording: &Recording) -> Self {
         self.recording = Some(recording.clone());
         self
@@ -203,6 +220,7 @@ impl<R: Runtime> Builder<R> {
 
     /// Asks, for every request of a session, who sent it. The answer binds the session to its
     /// opener: later requests must have the same. An error refuses the request with that status.
+    /// Nobody is asked.
     pub fn authorize<F>(mut self, authorize: F) -> Self
     where
         F: Fn(&request::Parts) -> Result<Option<Principal>, StatusCode> + Send + Sync + 'static,
@@ -258,7 +276,8 @@ impl<R: Runtime> Builder<R> {
         let handler = Box::new(move |session| Box::pin(handler(session)) as crate::runtime::Task);
         let observer = Observer::new(&settings.prefix);
         let app = App::new(self.runtime, handler, self.authorize, self.recording, observer);
-        Ok(SockJs::new(Hub::new(service, app, shards)?))
+        let hub = Hub::new(service, app, shards).map_err(BuildError::Randomness)?;
+        Ok(SockJs::new(hub))
     }
 }
 

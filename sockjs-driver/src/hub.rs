@@ -1,5 +1,6 @@
 //! A service with its shards.
 
+use std::io;
 use std::sync::Arc;
 
 use sockjs_core::trace::Traced;
@@ -25,11 +26,7 @@ pub(crate) struct Hub {
 impl Hub {
     /// # Errors
     /// If the operating system has no randomness to give.
-    pub(crate) fn new(
-        service: Service,
-        app: App,
-        shard_count: usize,
-    ) -> Result<Self, getrandom::Error> {
+    pub(crate) fn new(service: Service, app: App, shard_count: usize) -> io::Result<Self> {
         let seed = recording::seed()?;
         let app = Arc::new(app);
         let incoming = Budget::new(service.settings().limits.incoming_bytes);

@@ -86,6 +86,6 @@ pub use sockjs::{ResponseFuture, SockJs};
 pub use sockjs_core::multiplex::{Limits as MultiplexLimits, Topic};
 pub use sockjs_core::{
     BindingSetting, Cause, CloseReason, ConnectionInfo, Grade, Limits, Message, OriginPolicy,
-    Principal, Rates, Refusal, Report, SendError, SlowConsumers, Stats, Tally, Transport,
-    TrustedProxies,
+    Principal, Rates, Refusal, Report, SendError, SettingsError, SlowConsumers, Stats, Tally,
+    Transport, TrustedProxies,
 };

@@ -64,7 +64,7 @@ impl Recording {
     }
 
     /// Has an endpoint recorded from now on.
-    pub(crate) fn begin(&self, endpoint: &mut Traced) -> Result<(), getrandom::Error> {
+    pub(crate) fn begin(&self, endpoint: &mut Traced) -> io::Result<()> {
         let number = self.0.endpoints.fetch_add(1, Ordering::Relaxed);
         let redaction = self.0.is_redacted.then(seed).transpose()?;
         endpoint.record(number, redaction);
@@ -89,7 +89,7 @@ impl Recording {
 }
 
 /// A seed from the operating system.
-pub(crate) fn seed() -> Result<Seed, getrandom::Error> {
+pub(crate) fn seed() -> io::Result<Seed> {
     let mut seed = [0; 16];
     getrandom::fill(&mut seed)?;
     Ok(Seed::new(u128::from_ne_bytes(seed)))

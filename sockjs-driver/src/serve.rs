@@ -1,6 +1,7 @@
 //! The accept loop: all of a server that no runtime decides.
 
 use std::error::Error;
+use std::fmt;
 use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -70,6 +71,17 @@ pub struct Serve<L, S> {
     abort: Signal,
 }
 
+impl<L: fmt::Debug, S> fmt::Debug for Serve<L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listener, config, room, .. } = self;
+        f.debug_struct("Serve")
+            .field("listener", listener)
+            .field("config", config)
+            .field("room", room)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What an operator says at some time.
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -92,9 +104,8 @@ impl<L, S> Serve<L, S> {
     }
 
     /// Ends the server when the future does: it accepts no more, and lets each connection finish
-    /// its response. Whatever is left five seconds later is cut off, WebSockets too.
-    ///
-    /// Connections have five seconds to end after the signal; those that have not are cut off.
+    /// its response. Whatever is left five seconds later is cut off, WebSockets too. It never ends
+    /// by itself.
     ///
     /// The future should drain the sessions by [`SockJs::shutdown`](crate::SockJs::shutdown), since
     /// polling clients need the server for that.
@@ -131,15 +142,15 @@ impl<L, S> Serve<L, S> {
         self
     }
 
-    /// Changes the limits of each connection. Limits that cannot be are reported once the server
-    /// runs.
+    /// Changes the limits of each connection; [`ConnectionConfig`] names the defaults. Limits that
+    /// cannot be are reported once the server runs.
     pub fn with_limits(mut self, change: impl FnOnce(&mut ConnectionConfig)) -> Self {
         change(&mut self.config);
         self
     }
 
     /// Serves HTTP/2 to clients that begin with it, by agreement within TLS or by knowing before, and
-    /// WebSockets over it (RFC 8441). HTTP/1 is served as ever.
+    /// WebSockets over it (RFC 8441). HTTP/1 is served as ever. Off.
     ///
     /// An HTTP/2 connection carries many requests at once: their number is limited
     /// ([`ConnectionConfig::max_stream_count`]), and the connection is the one that counts in

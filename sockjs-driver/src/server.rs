@@ -1,6 +1,7 @@
 //! Connections of our own server: what an adapter's accept loop hands over.
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -50,6 +51,17 @@ pin_project! {
     {
         #[pin]
         inner: connection::Connection<I, WithPeer<S>, B, Handed>,
+    }
+}
+
+impl<I, S, B> fmt::Debug for Connection<I, S, B>
+where
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 

@@ -26,6 +26,8 @@
 //! - `json`: messages as values of types.
 //! - `http2`: `Serve::with_http2`, and WebSockets over HTTP/2 under any server.
 //! - `rustls`: `Tls`, which wraps a listener.
+//! - `metrics`: counters, gauges and a histogram for the recorder of the program.
+//! - `tracing`: a span for each session, events of its opening and its end, and of refusals.
 #![forbid(unsafe_code)]
 
 mod relief;
@@ -42,8 +44,8 @@ pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
     ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,
     MemberId, Members, Message, Multiplex, MultiplexLimits, OriginPolicy, PeerAddr, Principal,
-    Rates, Reached, Refusal, Report, SendError, Session, SessionHandle, SlowConsumers, Stats,
-    Tally, Topic, Transport, TrustedProxies, WhenFull, broadcast,
+    Rates, Reached, Recording, Refusal, Report, SendError, Session, SessionHandle, SettingsError,
+    SlowConsumers, Stats, Tally, Topic, Transport, TrustedProxies, WhenFull, broadcast,
 };
 #[cfg(feature = "rustls")]
 pub use tls::{Tls, TlsStream};

@@ -12,6 +12,7 @@
 //! linear in bytes). Headers and outgoing frames are in [`frame`].
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::ops::Deref;
 
 use bytes::{Buf, Bytes, BytesMut};
 use sockjs_core::{ClientFrame, CloseReason, FrameKind};
@@ -23,14 +24,33 @@ use super::frame::{self, Mark, NOT_UTF8, OVER_LIMIT, Opcode, Violation, protocol
 /// Something arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A whole text message. It shares the machine's buffer: copy what is kept for long.
-    Text(Utf8Bytes),
-    /// A whole binary message, sharing likewise.
+    /// A whole text message.
+    Text(Text),
+    /// A whole binary message, sharing its buffer as a text does.
     Binary(Bytes),
     /// The peer lives: its answer to a ping, or a pong out of the blue.
     Pong,
     /// The peer's close: echoed into the output, or the answer to ours. Nothing follows.
     Closed(Option<(u16, String)>),
+}
+
+/// The text of a message. It shares the machine's buffer: copy what is kept for long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(Utf8Bytes);
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
 }
 
 impl<'a> From<&'a Incoming> for ClientFrame<'a> {
@@ -292,7 +312,7 @@ impl Codec {
         };
         Ok(match message {
             Message::Text(_) | Message::Binary(_) if self.phase != Phase::Open => None,
-            Message::Text(text) => Some(Incoming::Text(text)),
+            Message::Text(text) => Some(Incoming::Text(Text(text))),
             Message::Binary(bytes) => Some(Incoming::Binary(bytes)),
             Message::Pong(_) => Some(Incoming::Pong),
             // The machine writes the pong by itself before it reads on.
@@ -308,7 +328,8 @@ fn take_message(mut frame: BytesMut) -> Result<Incoming, Violation> {
     let is_text = frame::is_text(&frame);
     frame::unmask(&mut frame);
     if is_text {
-        return Utf8Bytes::try_from(frame.freeze()).map(Incoming::Text).map_err(|_| NOT_UTF8);
+        let text = Utf8Bytes::try_from(frame.freeze()).map_err(|_| NOT_UTF8)?;
+        return Ok(Incoming::Text(Text(text)));
     }
     Ok(Incoming::Binary(frame.freeze()))
 }
@@ -383,7 +404,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Result<Incoming, Violation> {
-        Ok(Incoming::Text(text.into()))
+        Ok(Incoming::Text(Text(text.into())))
     }
 
     #[test]
@@ -594,7 +615,7 @@ mod tests {
     #[test]
     fn what_arrives_is_what_the_core_takes() {
         for (incoming, frame) in [
-            (Incoming::Text("x".into()), ClientFrame::Text("x")),
+            (Incoming::Text(Text("x".into())), ClientFrame::Text("x")),
             (Incoming::Binary(Bytes::from_static(b"x")), ClientFrame::Binary(b"x")),
             (Incoming::Pong, ClientFrame::Pong),
             (Incoming::Closed(None), ClientFrame::Close(None)),

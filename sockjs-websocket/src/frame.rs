@@ -34,6 +34,7 @@ pub struct Mark {
 
 /// The peer broke the rules: close with this code and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Violation {
     /// 1002 (protocol), 1007 (not UTF-8) or 1009 (over the limit).
     pub code: u16,

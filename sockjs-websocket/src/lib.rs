@@ -29,6 +29,5 @@
 mod codec;
 mod frame;
 
-pub use codec::{Codec, Incoming};
+pub use codec::{Codec, Incoming, Text};
 pub use frame::{Mark, Violation};
-pub use tungstenite::Utf8Bytes;

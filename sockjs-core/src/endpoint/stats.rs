@@ -16,13 +16,13 @@ pub const RATE_WINDOW_SECS: u64 = 10;
 #[non_exhaustive]
 pub struct Stats {
     /// Sessions now open, by the transport that opened them.
-    pub sessions: Tally<Transport, { Transport::ALL.len() }>,
+    pub sessions: Tally<Transport>,
     /// Sessions ever opened, by transport.
-    pub opened: Tally<Transport, { Transport::ALL.len() }>,
+    pub opened: Tally<Transport>,
     /// Sessions ended, by cause.
-    pub closed: Tally<Cause, { Cause::ALL.len() }>,
+    pub closed: Tally<Cause>,
     /// Requests turned away, by reason: of an endpoint those that it turned away itself, of a server all.
-    pub refused: Tally<Refusal, { Refusal::ALL.len() }>,
+    pub refused: Tally<Refusal>,
     /// Messages of clients.
     pub messages_in: u64,
     /// Messages of the application.

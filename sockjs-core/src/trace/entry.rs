@@ -125,6 +125,7 @@ pub enum Text {
 /// A frame's number among those of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct Chunk {
     pub session: u64,
     pub seq: u64,
@@ -206,6 +207,7 @@ pub enum Seen {
 /// A frame that was handed out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct Frame {
     pub chunk: Option<Chunk>,
     pub len: usize,

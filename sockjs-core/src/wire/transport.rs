@@ -138,6 +138,8 @@ impl Transport {
 }
 
 impl Kind for Transport {
+    type Counts = [u64; Self::ALL.len()];
+
     const ALL: &'static [Self] = &Self::ALL;
 
     fn index(self) -> usize {

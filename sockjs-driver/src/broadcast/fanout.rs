@@ -63,11 +63,19 @@ impl Fanout for Local {
 /// A message to a group, as it travels between processes. Serialisable with serde.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Parcel", from = "Parcel")]
+#[non_exhaustive]
 pub struct Envelope {
     /// What is sent.
     pub message: Message,
     /// Members who do not get it, wherever they are.
     pub except: Vec<MemberId>,
+}
+
+impl Envelope {
+    /// A message to all members, wherever they are.
+    pub fn new(message: impl Into<Message>) -> Self {
+        Self { message: message.into(), except: Vec::new() }
+    }
 }
 
 /// The serialised form.

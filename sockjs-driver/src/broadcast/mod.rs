@@ -62,6 +62,7 @@ pub enum WhenFull {
 /// Whom a message reached.
 #[derive(Debug, Default)]
 #[must_use = "members whose queues were full did not get the message"]
+#[non_exhaustive]
 pub struct Reached {
     /// Members whose queue took the message.
     pub count: usize,

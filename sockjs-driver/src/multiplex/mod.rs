@@ -49,6 +49,7 @@ type Handler = Arc<dyn Fn(Channel) -> Task + Send + Sync>;
 /// session together. Once they are full, no more is read from the session until a handler takes
 /// some: a channel that lags holds its client's other channels up, and nobody else.
 #[derive(Clone)]
+#[must_use = "nothing is served before `run`"]
 pub struct Multiplex {
     topics: Arc<BTreeMap<String, Handler>>,
     others: Option<Handler>,
@@ -69,7 +70,6 @@ impl Multiplex {
 
     /// Adds a topic. `handler` runs once for each subscription, from its beginning; when it returns,
     /// the client is unsubscribed. A handler that panics ends its session with 1011.
-    #[must_use]
     pub fn topic<H, F>(mut self, name: impl Into<String>, handler: H) -> Self
     where
         H: Fn(Channel) -> F + Send + Sync + 'static,
@@ -79,8 +79,8 @@ impl Multiplex {
         self
     }
 
-    /// Takes every topic that has no handler of its own. [`topic`](ChannelHandle::topic) says which it is.
-    #[must_use]
+    /// Takes every topic that has no handler of its own; [`topic`](ChannelHandle::topic) says which it
+    /// is. Without, such subscriptions are ignored.
     pub fn others<H, F>(mut self, handler: H) -> Self
     where
         H: Fn(Channel) -> F + Send + Sync + 'static,
@@ -90,8 +90,8 @@ impl Multiplex {
         self
     }
 
-    /// Changes limits: `multiplex.limits(|limits| limits.channels = 8)`.
-    #[must_use]
+    /// Changes limits: `multiplex.limits(|limits| limits.channels = 8)`. [`Limits`] names the
+    /// defaults.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
         self
@@ -99,7 +99,6 @@ impl Multiplex {
 
     /// What the messages may cost that wait for the handlers of one session's channels; each costs
     /// its length and 64. One message always fits empty queues. 256 KiB.
-    #[must_use]
     pub fn inbox_bytes(mut self, bytes: usize) -> Self {
         self.inbox_bytes = bytes;
         self

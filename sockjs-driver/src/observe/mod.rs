@@ -16,9 +16,6 @@ pub(crate) use self::stopwatch::Stopwatch;
 use crate::session::Inner;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// Of refusals, a count for each reason.
-pub(crate) type Refusals = Tally<Refusal, { Refusal::ALL.len() }>;
-
 /// The watch over one service.
 pub(crate) struct Observer {
     refused: [AtomicU64; Refusal::ALL.len()],
@@ -42,8 +39,8 @@ impl Observer {
     }
 
     /// Requests turned away so far.
-    pub(crate) fn refusals(&self) -> Refusals {
-        Refusals::from(self.refused.each_ref().map(|count| count.load(Ordering::Relaxed)))
+    pub(crate) fn refusals(&self) -> Tally<Refusal> {
+        Tally::new(self.refused.each_ref().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// A request was turned away.
