@@ -99,7 +99,7 @@ impl Service {
 
     /// Whether a path is that of `info`, the one answer that shows entropy.
     pub fn is_info(&self, path: &str) -> bool {
-        self.below(path).and_then(Resource::parse) == Some(Resource::Info)
+        self.below(path) == Some("/info")
     }
 
     /// What follows the prefix in a path as it arrives.
@@ -189,13 +189,11 @@ impl Service {
 
     /// The service's cookie goes with every answer under a session's path but those to `OPTIONS`.
     fn with_cookie(&self, answer: Answer, rest: Option<&str>, head: &request::Parts) -> Answer {
-        if !rest.is_some_and(path::is_of_session) || head.method == Method::OPTIONS {
-            return answer;
-        }
+        let goes = || rest.is_some_and(path::is_of_session) && head.method != Method::OPTIONS;
         match &self.settings().cookie {
-            CookieSetting::Off => answer,
-            CookieSetting::Jsessionid => answer.jsessionid(&head.headers),
-            CookieSetting::Custom(cookie) => answer.cookie(cookie(head)),
+            CookieSetting::Jsessionid if goes() => answer.jsessionid(&head.headers),
+            CookieSetting::Custom(cookie) if goes() => answer.cookie(cookie(head)),
+            _ => answer,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::body::Body;
 use crate::connection::Stream;
 use crate::guard::{Connection, Guard};
 use crate::hub::Hub;
-use crate::shard::Shard;
+use crate::shard::{Shard, Turn};
 use crate::upload;
 use crate::websocket::pump;
 
@@ -57,7 +57,9 @@ impl<F: Future<Output = Response<Body>>> Future for Answering<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = AssertUnwindSafe(|| this.answer.poll(cx));
-        let response = ready!(catch_unwind(answer).unwrap_or_else(|_| Poll::Ready(panicked())));
+        let response = ready!(
+            catch_unwind(answer).unwrap_or_else(|_| Poll::Ready(panicked().map(Body::full)))
+        );
         if let Some(refusal) = response.extensions().get() {
             this.hub.app.observer.refused(*refusal);
         }
@@ -68,18 +70,12 @@ impl<F: Future<Output = Response<Body>>> Future for Answering<F> {
 impl Hub {
     /// Answers a request. Paths that are not the service's get a 404.
     ///
-    /// Each request on its way has one such future, so what it holds is boxed, or let go of early.
+    /// Each request on its way has one such future. It is read before that begins, so that it need
+    /// not be held, and what else is large is boxed, or let go of early.
     pub(crate) fn respond<B>(
         self: Arc<Self>,
-        request: Request<B>,
+        mut request: Request<B>,
     ) -> Answering<impl Future<Output = Response<Body>>>
-    where
-        B: http_body::Body,
-    {
-        Answering { answer: self.clone().answer(request), hub: self }
-    }
-
-    async fn answer<B>(self: Arc<Self>, mut request: Request<B>) -> Response<Body>
     where
         B: http_body::Body,
     {
@@ -91,12 +87,18 @@ impl Hub {
             head.extensions.get::<PeerAddr>().map(|peer| peer.0),
             if connection.is_some() { Grade::Socket } else { Grade::Taken },
         );
-        match self.route(head, &peer) {
-            Route::Respond(response) => self.refuse(response, body, expects).await,
-            Route::Receive(permit) => self.receive(permit, connection).await,
-            Route::Send(permit) => self.receive_messages(permit, body, expects).await,
-            Route::Websocket(permit) => self.upgrade(permit, upgrade, connection).await,
-        }
+        let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer)))
+            .unwrap_or_else(|_| Route::Respond(panicked()));
+        let hub = self.clone();
+        let answer = async move {
+            match route {
+                Route::Respond(response) => hub.refuse(response, body, expects).await,
+                Route::Receive(permit) => hub.receive(permit, connection).await,
+                Route::Send(permit) => hub.receive_messages(permit, body, expects).await,
+                Route::Websocket(permit) => hub.upgrade(permit, upgrade, connection).await,
+            }
+        };
+        Answering { hub: self, answer }
     }
 
     fn route(&self, head: request::Parts, peer: &Peer) -> Route {
@@ -138,33 +140,36 @@ impl Hub {
             Ok(who) => who,
             Err(status) => return permit.refuse(status).map(Body::full),
         };
-        let shard = self.shard_of(permit.id());
-        let mut waiting = None;
-        let mut action = shard.turn(|turn| {
-            if turn.endpoint.is_occupied(&permit) {
-                waiting = Some((permit, who));
-                return None;
+        let (head, guard) = {
+            let shard = self.shard_of(permit.id());
+            let mut waiting = None;
+            let mut action = shard.turn(|turn| {
+                if turn.endpoint.is_occupied(&permit) {
+                    waiting = Some((permit, who));
+                    return None;
+                }
+                Some(turn.endpoint.handle_receive(*permit, who, turn.now))
+            });
+            if let Some((permit, who)) = waiting {
+                self.app.runtime.sleep(GRACE).await;
+                let again =
+                    |turn: &mut Turn<'_>| turn.endpoint.handle_receive(*permit, who, turn.now);
+                action = Some(shard.turn(again));
             }
-            Some(turn.endpoint.handle_receive(*permit, who, turn.now))
-        });
-        if let Some((permit, who)) = waiting {
-            self.app.runtime.sleep(GRACE).await;
-            action = Some(shard.turn(|turn| turn.endpoint.handle_receive(*permit, who, turn.now)));
-        }
-        let Some(action) = action else { return unexpected() };
-        match action {
-            Action::Respond(response) => response.map(Body::full),
-            Action::Poll { head, receiver } => {
-                let guard = Guard::new(shard.clone(), receiver);
-                let body = poll(guard, connection).await;
-                head.map(|()| body)
+            match action {
+                Some(Action::Respond(response)) => return response.map(Body::full),
+                Some(Action::Poll { head, receiver }) => {
+                    (head, Guard::new(shard.clone(), receiver))
+                }
+                Some(Action::Stream { head, receiver }) => {
+                    let guard = Guard::new(shard.clone(), receiver);
+                    return head.map(|()| Body::stream(guard, connection));
+                }
+                _ => return unexpected(),
             }
-            Action::Stream { head, receiver } => {
-                let guard = Guard::new(shard.clone(), receiver);
-                head.map(|()| Body::stream(guard, connection))
-            }
-            Action::Upgrade { .. } | Action::Collect { .. } => unexpected(),
-        }
+        };
+        let body = poll(guard, connection).await;
+        head.map(|()| body)
     }
 
     async fn receive_messages<B: http_body::Body>(
@@ -331,8 +336,8 @@ fn close_after(headers: &mut HeaderMap) {
 }
 
 /// For a request whose answer cannot be made. What of its body was read is not known.
-fn panicked() -> Response<Body> {
-    let mut response = Response::new(Body::full(Bytes::from_static(b"Internal error\n")));
+fn panicked() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(b"Internal error\n"));
     *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
     let text = HeaderValue::from_static("text/plain; charset=UTF-8");
     response.headers_mut().insert(CONTENT_TYPE, text);

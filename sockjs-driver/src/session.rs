@@ -1,7 +1,7 @@
 //! The application's handle of a session (DESIGN §4).
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -28,8 +28,8 @@ pub struct Session {
     handle: SessionHandle,
     /// What the shard wakes when there is something to receive.
     reader: Option<Waker>,
-    /// A message that the sink took and the queue did not yet.
-    pending: Option<Message>,
+    /// A message that the sink took and the queue did not yet; few sessions have one.
+    pending: Option<Box<Message>>,
 }
 
 /// A clonable handle of a session, for other tasks.
@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     /// What to close it with when the handler returns.
     deferred: Mutex<Option<CloseReason>>,
     /// Without what is unread, which is in `inbox`.
-    end: OnceLock<Report>,
+    end: OnceLock<Box<Report>>,
     inbox: Mutex<Inbox>,
     pub(crate) span: Span,
     pub(crate) memberships: Memberships,
@@ -73,7 +73,7 @@ impl Inner {
         let left = self.memberships.end(self);
         self.inbox().end(std::mem::take(&mut report.unread));
         // The core reports each session once.
-        let _ = self.end.set(report);
+        let _ = self.end.set(Box::new(report));
         left
     }
 
@@ -85,7 +85,7 @@ impl Inner {
     /// What became of it, once it has ended.
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     pub(crate) fn outcome(&self) -> Option<&Report> {
-        self.end.get()
+        self.end.get().map(|report| &**report)
     }
 
     /// What left the endpoint for the application. Whoever holds the shard may lock it, not the other
@@ -177,8 +177,11 @@ impl Session {
     ///
     /// # Errors
     /// As there.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.handle.send(message).await
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send {
+        self.handle.send(message)
     }
 
     /// As [`SessionHandle::close`]. Here too, so that `SinkExt` in scope does not hide it.
@@ -187,11 +190,9 @@ impl Session {
     }
 
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let sent = self.handle.0.poll_send(&mut self.pending, cx.waker());
-        if sent.is_pending() {
-            return Poll::Pending;
-        }
-        self.pending = None;
+        let mut message = self.pending.take().map(|message| *message);
+        let sent = self.handle.0.poll_send(&mut message, cx.waker());
+        self.pending = message.map(Box::new);
         sent
     }
 }
@@ -213,9 +214,13 @@ impl SessionHandle {
     /// # Errors
     /// The message is given back if the session is closed, or if it is bytes and the transport
     /// carries text only.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send {
+        // No `async`: handlers hold this future, and it holds the message once.
         let mut message = Some(message.into().encode());
-        poll_fn(|cx| self.0.poll_send(&mut message, cx.waker())).await
+        poll_fn(move |cx| self.0.poll_send(&mut message, cx.waker()))
     }
 
     /// Sends a message if there is room now.
@@ -321,7 +326,7 @@ impl Inner {
     }
 
     fn report(&self) -> Option<Report> {
-        let mut report = self.end.get()?.clone();
+        let mut report = Report::clone(self.end.get()?);
         report.unread = self.inbox().unread();
         Some(report)
     }
@@ -344,7 +349,7 @@ impl Sink<Message> for Session {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
-        self.get_mut().pending = Some(message.encode());
+        self.get_mut().pending = Some(Box::new(message.encode()));
         Ok(())
     }
 

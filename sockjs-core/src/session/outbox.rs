@@ -109,6 +109,10 @@ impl Outbox {
         self.next_seq += 1;
         self.in_flight_messages += messages;
         self.in_flight_bytes += bytes;
+        if self.in_flight.capacity() == 0 {
+            // Most sessions have one at a time, and by itself room for four would be made.
+            self.in_flight.reserve_exact(1);
+        }
         self.in_flight.push_back(Chunk { seq, receiver, messages, bytes, is_written: false });
         seq
     }
