@@ -262,7 +262,7 @@ async fn deliver(
     if let Err(error) = reply.read(body, &mut batch) {
         return reply.broken(error);
     }
-    let count = batch.len();
+    let is_empty = batch.is_empty();
     let mut since = None;
     let delivered = poll_fn(|cx| {
         shard.turn(|turn| {
@@ -272,13 +272,14 @@ async fn deliver(
                     turn.waiting.of(session).wait(cx.waker());
                     Poll::Pending
                 }
-                delivered => Poll::Ready(delivered),
+                Err(refused) => Poll::Ready(Err(refused)),
+                Ok(()) => Poll::Ready(Ok(turn.endpoint.has_receiver(session))),
             }
         })
     });
     match delivered.await {
-        Ok(()) => {
-            if count > 0 {
+        Ok(is_received) => {
+            if !is_received && !is_empty {
                 answered(shard, session).await;
             }
             reply.accepted()
@@ -288,8 +289,8 @@ async fn deliver(
 }
 
 /// Lets an application that answers at once do so before its client is told that its messages
-/// arrived: the poll that follows then finds the answer (PROTOCOL §9). Not for long, for the
-/// application may take its time.
+/// arrived: the poll that follows then finds the answer (PROTOCOL §9). Where a receiver waits
+/// already, there is no need to. Not for long, for the application may take its time.
 async fn answered(shard: &Shard, session: SessionKey) {
     let mut yields = YIELDS;
     let mut patience = None;

@@ -293,6 +293,11 @@ impl Endpoint {
         self.sessions.get(key.slot).is_some_and(|holding| holding.session.awaits_writing())
     }
 
+    /// Whether a receiver is attached: what is sent now leaves at once.
+    pub fn has_receiver(&self, key: SessionKey) -> bool {
+        self.sessions.get(key.slot).is_some_and(|holding| holding.session.has_receiver())
+    }
+
     /// Whether a sender was told that the queue is full, and not yet that there is room again.
     pub fn is_full(&self, key: SessionKey) -> bool {
         self.sessions.get(key.slot).is_some_and(|holding| holding.session.has_waiting_sender())

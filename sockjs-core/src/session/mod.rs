@@ -231,9 +231,14 @@ impl Session {
         matches!((&self.phase, &self.link), (Phase::Opening | Phase::Open, Link::Attached(_)))
     }
 
+    /// Whether a receiver is attached.
+    pub(crate) fn has_receiver(&self) -> bool {
+        matches!(self.link, Link::Attached(_))
+    }
+
     /// Whether `number` is the receiver attached now.
     pub(crate) fn is_attached(&self, number: u32) -> bool {
-        self.attachments == number && matches!(self.link, Link::Attached(_))
+        self.attachments == number && self.has_receiver()
     }
 
     /// The receiver's connection ended (rule 7).
