@@ -20,8 +20,20 @@ struct ComingFromSockjsNode;
 struct ComingFromTornado;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/delivery.md")]
+struct Delivery;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/deploy.md")]
 struct Deploy;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/first-server.md")]
+struct FirstServer;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/flow-control.md")]
+struct FlowControl;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/groups.md")]
@@ -40,8 +52,24 @@ struct Multiplexing;
 struct Observability;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/security.md")]
+struct Security;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sessions.md")]
+struct Sessions;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/testing.md")]
 struct Testing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/testing-your-application.md")]
+struct TestingYourApplication;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/transports.md")]
+struct Transports;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/typed-messages.md")]
