@@ -36,6 +36,7 @@
 //! - `json`: messages as values of types.
 //! - `http2`: `Serve::with_http2`, and WebSockets over HTTP/2 under any server.
 //! - `metrics`: counters, gauges and a histogram for the recorder of the program.
+//! - `testing`: clients in memory and virtual time, to test applications with.
 //! - `tracing`: a span for each session, events of its opening and its end, and of refusals.
 #![forbid(unsafe_code)]
 
@@ -49,6 +50,8 @@ pub use serve::{Listener, Serve, serve_on};
 pub use sockjs_driver::Task;
 #[cfg(feature = "json")]
 pub use sockjs_driver::json;
+#[cfg(feature = "testing")]
+pub use sockjs_driver::testing;
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
     ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,

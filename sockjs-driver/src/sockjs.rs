@@ -51,6 +51,16 @@ impl<R: Runtime> SockJs<R> {
         self.hub.service.owns(path)
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_nested(&self) -> bool {
+        self.hub.service.settings().is_nested
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn runtime(&self) -> Arc<dyn Runtime> {
+        self.hub.app.runtime.clone()
+    }
+
     /// Answers a request.
     pub fn respond<B>(
         &self,

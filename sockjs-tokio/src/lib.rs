@@ -27,6 +27,7 @@
 //! - `http2`: `Serve::with_http2`, and WebSockets over HTTP/2 under any server.
 //! - `rustls`: `Tls`, which wraps a listener.
 //! - `metrics`: counters, gauges and a histogram for the recorder of the program.
+//! - `testing`: clients in memory and virtual time, to test applications with.
 //! - `tracing`: a span for each session, events of its opening and its end, and of refusals.
 #![forbid(unsafe_code)]
 
@@ -40,6 +41,8 @@ pub use runtime::Tokio;
 pub use serve::{Accept, Listener, Serve, serve};
 #[cfg(feature = "json")]
 pub use sockjs_driver::json;
+#[cfg(feature = "testing")]
+pub use sockjs_driver::testing;
 pub use sockjs_driver::{
     BindingSetting, Body, Broadcast, BuildError, Cause, Channel, ChannelHandle, CloseReason,
     ConnectionConfig, ConnectionInfo, Connections, Envelope, Fanout, Grade, Limits, Local,

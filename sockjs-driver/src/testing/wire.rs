@@ -1,6 +1,7 @@
 //! A connection without a socket.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,6 +26,8 @@ struct Wire {
     room: Option<usize>,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// The client's, which waits for what the server writes.
+    listener: Option<Waker>,
     is_left: bool,
     /// What the system was told of silence.
     silence: Option<Duration>,
@@ -53,6 +56,23 @@ impl Plug {
         let mut received = Vec::new();
         self.change(|wire| received.extend(wire.to_client.drain(..most.min(wire.to_client.len()))));
         received
+    }
+
+    /// Waits for bytes from the server and takes them. `None` once it has closed the connection.
+    pub async fn received(&self) -> Option<Vec<u8>> {
+        poll_fn(|cx| {
+            let received = self.receive();
+            if !received.is_empty() {
+                return Poll::Ready(Some(received));
+            }
+            let mut wire = lock(&self.0);
+            if wire.is_shut_down {
+                return Poll::Ready(None);
+            }
+            wire.listener = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
     }
 
     /// From now on so many bytes at most wait unread before the server's writes do.
@@ -88,6 +108,12 @@ impl Socket {
     /// Notes what the system would be told of silence.
     pub fn limit_silence(&self, limit: Duration) {
         lock(&self.0).silence = Some(limit);
+    }
+
+    fn shut_down(&self) {
+        let mut wire = lock(&self.0);
+        wire.is_shut_down = true;
+        call(wire);
     }
 }
 
@@ -132,6 +158,7 @@ impl Write for Socket {
         }
         let count = room.min(buf.len());
         wire.to_client.extend_from_slice(&buf[..count]);
+        call(wire);
         Poll::Ready(Ok(count))
     }
 
@@ -140,15 +167,22 @@ impl Write for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        lock(&self.0).is_shut_down = true;
+        self.shut_down();
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        lock(&self.0).is_shut_down = true;
+        self.shut_down();
     }
+}
+
+/// Wakes the client, after the lock.
+fn call(mut wire: MutexGuard<'_, Wire>) {
+    let listener = wire.listener.take();
+    drop(wire);
+    listener.into_iter().for_each(Waker::wake);
 }
 
 fn lock(wire: &Mutex<Wire>) -> MutexGuard<'_, Wire> {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -99,6 +100,38 @@ impl World {
         }
     }
 
+    /// Runs a future to its end, and all tasks beside it; time passes whenever nothing is left to do.
+    ///
+    /// # Panics
+    /// If the future waits for what will never happen: no task goes on and no timer runs.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let call = Arc::new(Call(AtomicBool::new(true)));
+        let waker = Waker::from(call.clone());
+        loop {
+            while call.0.swap(false, Ordering::Relaxed) {
+                let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                if let Poll::Ready(result) = polled {
+                    return result;
+                }
+                self.settle();
+            }
+            assert!(self.jump_to_next(), "this waits for what will never happen");
+            self.settle();
+        }
+    }
+
+    /// Lets time pass, with all that is to happen in it: for futures that run in this world.
+    pub async fn pass(&self, duration: Duration) {
+        self.sleep(duration).await;
+    }
+
+    /// Lets the time come to the next timer's. False if there is none.
+    fn jump_to_next(&self) -> bool {
+        let next = self.state().timers.first_key_value().map(|((at, _), _)| *at);
+        next.is_some_and(|at| self.jump(at))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().expect("nothing panics under the lock")
     }
@@ -147,6 +180,15 @@ impl Wake for Wakeup {
         if !state.ready.contains(&self.task) {
             state.ready.push_back(self.task);
         }
+    }
+}
+
+/// Whether the future of [`World::block_on`] is to be polled.
+struct Call(AtomicBool);
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
