@@ -12,60 +12,14 @@
 //! linear in bytes). Headers and outgoing frames are in [`frame`].
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::ops::Deref;
 
-use bytes::{Buf, Bytes, BytesMut};
-use sockjs_core::{ClientFrame, CloseReason, FrameKind};
+use bytes::{Buf, BytesMut};
+use sockjs_core::FrameKind;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message, Utf8Bytes};
 
 use super::frame::{self, Mark, NOT_UTF8, OVER_LIMIT, Opcode, Violation, protocol};
-
-/// Something arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming {
-    /// A whole text message.
-    Text(Text),
-    /// A whole binary message, sharing its buffer as a text does.
-    Binary(Bytes),
-    /// The peer lives: its answer to a ping, or a pong out of the blue.
-    Pong,
-    /// The peer's close: echoed into the output, or the answer to ours. Nothing follows.
-    Closed(Option<(u16, String)>),
-}
-
-/// The text of a message. It shares the machine's buffer: copy what is kept for long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text(Utf8Bytes);
-
-impl Text {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl Deref for Text {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl<'a> From<&'a Incoming> for ClientFrame<'a> {
-    fn from(incoming: &'a Incoming) -> Self {
-        match incoming {
-            Incoming::Text(text) => Self::Text(text),
-            Incoming::Binary(bytes) => Self::Binary(bytes),
-            Incoming::Pong => Self::Pong,
-            Incoming::Closed(close) => {
-                let reason = |(code, text): &(u16, String)| CloseReason::new(*code, text.clone());
-                Self::Close(close.as_ref().map(reason))
-            }
-        }
-    }
-}
+use super::incoming::{Incoming, Text};
 
 /// What the machine reads at a time. It fills as much with zeroes before every read, so its own
 /// default (128 KiB) would cost more than all else. A longer frame grows its buffer, and then the
@@ -376,6 +330,9 @@ impl Write for Feed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use sockjs_core::{ClientFrame, CloseReason};
+
     use super::*;
     use crate::frame::tests::client_frame;
 

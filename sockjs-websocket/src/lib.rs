@@ -28,6 +28,8 @@
 
 mod codec;
 mod frame;
+mod incoming;
 
-pub use codec::{Codec, Incoming, Text};
+pub use codec::Codec;
 pub use frame::{Mark, Violation};
+pub use incoming::{Incoming, Text};
