@@ -109,4 +109,18 @@ mod tests {
         timers.clear();
         assert_eq!(timers.next(), None);
     }
+
+    #[test]
+    fn of_the_entries_at_the_front_those_that_are_due_and_stale_are_forgotten() {
+        let slot = SlotMap::<Slot, ()>::with_key().insert(());
+        let at = Timestamp::from_micros;
+        let mut timers = Timers::default();
+        for number in 1..=4 {
+            timers.push(Entry { at: at(number), slot }, 1, |_| true);
+        }
+        for (now, next) in [(0, 1), (1, 2), (3, 3), (4, 3)] {
+            timers.forget_stale(at(now), |entry| entry.at == at(3));
+            assert_eq!(timers.next(), Some(at(next)), "at {now}");
+        }
+    }
 }

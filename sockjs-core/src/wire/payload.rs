@@ -361,6 +361,19 @@ mod tests {
     }
 
     #[test]
+    fn plain_strings_are_read_the_short_way_and_nothing_else_is() {
+        let mut batch = Vec::new();
+        let read = read_plain(r#"["a b","","<é'>"]"#, usize::MAX, &mut batch);
+        assert_eq!((read, batch.len()), (Some(Ok(())), 3));
+        for other in
+            ["[]", r#"["a", "b"]"#, r#"["a","\n"]"#, "[\"a\",\"\n\"]", r#"["a"] "#, r#"["a"#]
+        {
+            assert_eq!(read_plain(other, usize::MAX, &mut batch), None, "{other}");
+            assert_eq!(batch.len(), 3, "{other}");
+        }
+    }
+
+    #[test]
     fn each_lone_surrogate_becomes_one_replacement_character() {
         assert_eq!(texts(br#"["a\ud800b"]"#).unwrap(), ["a\u{fffd}b"]);
         assert_eq!(texts(br#"["\udc00\ud800"]"#).unwrap(), ["\u{fffd}\u{fffd}"]);

@@ -1,7 +1,7 @@
 //! What an endpoint tells whoever drives it (DESIGN §2, the drain contract): no event too many, and
 //! none too few.
 
-use crate::common::{Output, START, Sim, request};
+use crate::common::{Output, START, Sim, request, secs};
 use sockjs_core::trace::Traced;
 use sockjs_core::{Action, Endpoint, Event, Message, Quota, Refused, Route, Seed, SessionKey};
 
@@ -224,4 +224,62 @@ fn the_last_messages_of_a_closed_session_are_dropped() {
     let mut batch = messages(1);
     let other = Sim::new(|_| ()).endpoint.handle_messages(key, &mut batch, START);
     assert_eq!(other, Err(Refused::Gone), "no endpoint knows another's sessions");
+}
+
+#[test]
+fn who_found_the_total_full_is_called_one_at_a_time_until_a_part_of_it_is_free() {
+    let mut sim = Sim::new(|settings| settings.limits.total_bytes = 32 * 65);
+    for path in ["/000/a/websocket", "/000/b/websocket", "/000/c/websocket", "/000/d/websocket"] {
+        sim.receive(path, path);
+    }
+    let [first, others @ ..] = [1, 2, 3, 4].map(|number| sim.key(number));
+    let endpoint = &mut sim.endpoint;
+    assert_eq!(endpoint.handle_messages(first, &mut messages(32), START), Ok(()));
+    for key in [others[0], others[0], others[1], others[2]] {
+        let tried = endpoint.handle_messages(key, &mut messages(1), START);
+        assert_eq!(tried, Err(Refused::Full));
+    }
+    assert_eq!(events(endpoint), "readable");
+    // A sixteenth is two messages.
+    for called in ["resume", "resume resume", ""] {
+        assert!(endpoint.recv(first).is_some());
+        assert_eq!(events(endpoint), called);
+    }
+    assert_eq!(endpoint.handle_messages(others[0], &mut messages(1), START), Ok(()));
+    assert_eq!(events(endpoint), "readable");
+}
+
+#[test]
+fn writes_are_awaited_where_something_follows_from_them() {
+    let (mut sim, key) = open();
+    let state = |sim: &Sim| (sim.endpoint.awaits_writing(key), sim.endpoint.is_full(key));
+    for number in 0..10 {
+        sim.send(1, number.to_string()).unwrap();
+    }
+    assert_eq!(state(&sim), (false, false), "all is handed, and nobody waits for room");
+    sim.send(1, "x").unwrap_err();
+    assert_eq!(state(&sim), (true, true));
+    sim.all_written("w");
+    assert_eq!(state(&sim), (false, false));
+    sim.close(1, sockjs_core::CloseReason::GO_AWAY);
+    assert_eq!(state(&sim), (true, false), "the end");
+
+    let mut sim = Sim::new(|settings| settings.limits.window_bytes = 1);
+    sim.writes = false;
+    sim.receive("w", "/000/s/websocket");
+    sim.send(1, "x").unwrap();
+    assert_eq!(state(&sim), (true, false), "the window");
+    sim.written("w");
+    assert_eq!(state(&sim), (false, false));
+}
+
+#[test]
+fn the_deadline_moves_to_the_delay_after_the_last_write() {
+    let mut sim = Sim::new(|_| ());
+    sim.writes = false;
+    sim.receive("a", "/000/s/xhr");
+    assert_eq!(sim.endpoint.poll_timeout(), Some(START + secs(10)), "the stall");
+    sim.advance(secs(1));
+    sim.written("a");
+    assert_eq!(sim.endpoint.poll_timeout(), Some(START + secs(6)));
 }

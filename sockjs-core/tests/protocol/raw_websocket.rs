@@ -64,3 +64,16 @@ fn only_the_websocket_close_ends_it() {
         "+0.000s #1: closed Application 3000 Go away!, written 1, uncertain 1",
     ]);
 }
+
+#[test]
+fn all_that_the_window_lets_through_is_handed_at_once() {
+    let mut sim = Sim::new(|settings| settings.limits.window_bytes = 10);
+    sim.writes = false;
+    sim.receive("w", "/websocket");
+    for message in ["as long as the window", "1", "2"] {
+        sim.send(1, message).unwrap();
+    }
+    sim.skip();
+    sim.written("w");
+    sim.expect(&["+0.000s w: 1", "+0.000s w: 2"]);
+}

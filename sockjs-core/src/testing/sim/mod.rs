@@ -315,7 +315,7 @@ impl Sim {
 
     /// What no refusal may change.
     fn state(&mut self) -> (usize, u64, u64, usize, Option<Timestamp>) {
-        let stats = self.endpoint.stats();
+        let stats = self.endpoint.counts();
         let counts = (stats.messages_in, stats.opened.total(), stats.queued_bytes);
         (self.endpoint.live(), counts.0, counts.1, counts.2, self.endpoint.poll_timeout())
     }
@@ -340,14 +340,14 @@ impl Sim {
         since: Option<Timestamp>,
     ) -> Result<(), Refused> {
         let (now, before) = (self.tell(), batch.clone());
-        let dropped = self.endpoint.stats().dropped;
+        let dropped = self.endpoint.counts().dropped;
         let taken = match since {
             Some(since) => self.endpoint.handle_messages_since(key, batch, since, now),
             None => self.endpoint.handle_messages(key, batch, now),
         };
         if taken.is_ok() {
             self.ensure(batch.is_empty(), 11, "some of a batch were left");
-            let stats = self.endpoint.stats();
+            let stats = self.endpoint.counts();
             let dropped = stats.dropped - dropped;
             let received = self.model.received(key, before, dropped, stats.queued_bytes);
             self.verify(received);

@@ -28,7 +28,7 @@ impl Sim {
         self.turn();
         let (key, message) = (self.key(session), message.into());
         let sent = self.endpoint.send(key, message.clone());
-        let queued_bytes = self.endpoint.stats().queued_bytes;
+        let queued_bytes = self.endpoint.counts().queued_bytes;
         let verdict = self.model.sent(key, &message, &sent, queued_bytes);
         self.verify(verdict);
         self.drain();
@@ -261,8 +261,8 @@ impl Sim {
         if let Some(trace) = &mut self.trace {
             self.endpoint.take_trace(trace);
         }
-        let stats = self.endpoint.stats();
-        self.verify(self.model.check(&stats, self.endpoint.live()));
+        let stats = self.endpoint.counts();
+        self.verify(self.model.check(stats, self.endpoint.live()));
     }
 
     #[track_caller]
