@@ -9,13 +9,18 @@ use super::support::{own_server, server};
 
 const INTERNAL_ERROR: &str = r#"c[1011,"Internal error"]"#;
 
-/// Receives on this session until the message comes; others may come before.
+/// Receives on this session until the message comes; others may come before. Returns the receiver.
 #[track_caller]
-fn await_message(session: &Session, mut receiver: Receiver, transport: Transport, message: &str) {
+fn await_message(
+    session: &Session,
+    mut receiver: Receiver,
+    transport: Transport,
+    message: &str,
+) -> Receiver {
     loop {
         match receiver.next_frame() {
             Some(frame) if frame == "o" => {}
-            Some(frame) if messages_in(&frame).iter().any(|own| own == message) => return,
+            Some(frame) if messages_in(&frame).iter().any(|own| own == message) => return receiver,
             Some(_) => {}
             None => receiver = session.receive(transport),
         }
@@ -29,11 +34,15 @@ fn broadcast_reaches_every_open_session() {
     let listeners = Transport::ALL.map(|transport| {
         let session = server.session("/broadcast");
         let receiver = session.receive_first(transport, "o");
+        // It belongs to the group once its handler has run: its own message tells.
+        let own = fresh_id();
+        session.send(&[&own]);
+        let receiver = await_message(&session, receiver, transport, &own);
         (session, receiver, transport)
     });
     let mut framed = server.websocket_session("/broadcast");
     let mut raw = server.websocket("/broadcast/websocket");
-    // The raw path has no `o`: its own message tells that it is open.
+    // Likewise for all WebSockets, of which the raw path has no `o` even.
     let joined = fresh_id();
     raw.send(&Frame::new(Opcode::TEXT, &joined));
     while raw.text() != joined {}
@@ -50,7 +59,7 @@ fn broadcast_from_http_reaches_websockets() {
     let server = server();
     let message = fresh_id();
     let mut framed = server.websocket_session("/broadcast");
-    // It belongs to the group once its handler has run: its own message tells.
+    // As above.
     let own = fresh_id();
     framed.send_text(&json_array(&[&own]));
     while !messages_in(&framed.text()).contains(&own) {}
