@@ -24,8 +24,9 @@
 //! # How it works
 //! Sessions are divided among *shards*, each an endpoint of the core behind a lock that is entered
 //! through one function, a *turn*: run, drain the events, unlock, wake. Responses' bodies and
-//! WebSockets drive the endpoint from their own polls; there is one task a session, for the
-//! application's handler, and one a shard, for the timer.
+//! WebSockets drive the endpoint from their own polls. There is one task for each WebSocket, which runs
+//! the application's handler too, one for the handler of each other session, and one for the timer of
+//! each shard.
 //!
 //! # Cancellation
 //! Every future here may be dropped at any time. Dropping a response or its body before its end

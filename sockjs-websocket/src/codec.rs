@@ -1,4 +1,4 @@
-//! One WebSocket, sans I/O (PROTOCOL.md §7; RFC 6455 §5–§7).
+//! One WebSocket, sans I/O (PROTOCOL §7; RFC 6455 §5–§7).
 //!
 //! Headers are judged here: what a header alone condemns is refused before its payload is waited
 //! for. A message in one frame, as nearly all are, is taken where it stands. Other whole frames that

@@ -1,4 +1,4 @@
-//! WebSocket framing: judges the headers of incoming frames, writes outgoing frames (PROTOCOL.md
+//! WebSocket framing: judges the headers of incoming frames, writes outgoing frames (PROTOCOL
 //! §7; RFC 6455 §5.2, §5.5).
 //!
 //! A server's frames are unmasked and these are never fragmented, so a frame is a header and the

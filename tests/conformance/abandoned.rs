@@ -1,4 +1,4 @@
-//! PROTOCOL.md §5, rule 7: a receiver that breaks off ends its session.
+//! PROTOCOL §5, rule 7: a receiver that breaks off ends its session.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6: an application that lags.
+//! PROTOCOL §6: an application that lags.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};

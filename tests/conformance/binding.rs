@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6 and DESIGN.md §6: a session belongs to who opened it.
+//! PROTOCOL §6 and DESIGN §6: a session belongs to who opened it.
 
 use sockjs_tests::client::{Receiver, Request, Response, Session, Transport};
 

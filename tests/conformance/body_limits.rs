@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6: bodies that are too large, and what happens to refused ones.
+//! PROTOCOL §6: bodies that are too large, and what happens to refused ones.
 
 use sockjs_tests::client::{Connection, Request, Session, Transport, frame_of};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §2: no caching, on every answer of a session; and one body length on each.
+//! PROTOCOL §2: no caching, on every answer of a session; and one body length on each.
 
 use sockjs_tests::client::{Framing, Request, Transport, WebSocket};
 

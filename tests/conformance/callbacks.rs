@@ -1,4 +1,4 @@
-//! PROTOCOL.md §4: the callback of htmlfile and jsonp.
+//! PROTOCOL §4: the callback of htmlfile and jsonp.
 
 use sockjs_tests::client::{Request, Response, Session};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §5, rule 5: the application closes the session.
+//! PROTOCOL §5, rule 5: the application closes the session.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §2: the cookie for load balancers.
+//! PROTOCOL §2: the cookie for load balancers.
 
 use sockjs_tests::client::{Head, Receiver, Request, Transport, WebSocket};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §2: CORS.
+//! PROTOCOL §2: CORS.
 
 use sockjs_tests::client::{Receiver, Request, Transport};
 

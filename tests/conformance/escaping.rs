@@ -1,4 +1,4 @@
-//! PROTOCOL.md §4: string encoding.
+//! PROTOCOL §4: string encoding.
 
 use sockjs_tests::client::{Connection, Request, Session, Transport, frame_of, json_array};
 

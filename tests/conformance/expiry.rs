@@ -1,4 +1,4 @@
-//! PROTOCOL.md §5, rule 6: sessions without a receiver end.
+//! PROTOCOL §5, rule 6: sessions without a receiver end.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §7: the handshake.
+//! PROTOCOL §7: the handshake.
 
 use sockjs_tests::client::{
     Frame, KEY, Message, Opcode, Request, Response, WebSocket, accept_for, fresh_id,

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §5, rule 8: heartbeats.
+//! PROTOCOL §5, rule 8: heartbeats.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

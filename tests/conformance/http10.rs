@@ -1,4 +1,4 @@
-//! PROTOCOL.md §8: HTTP/1.0.
+//! PROTOCOL §8: HTTP/1.0.
 
 use sockjs_tests::client::{Connection, Request, Transport, frame_of};
 

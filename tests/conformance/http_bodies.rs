@@ -1,4 +1,4 @@
-//! PROTOCOL.md §8: bodies of requests, `Expect`, and requests in pieces.
+//! PROTOCOL §8: bodies of requests, `Expect`, and requests in pieces.
 
 use sockjs_tests::client::{Request, Session, Transport, frame_of};
 

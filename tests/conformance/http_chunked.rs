@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6 and §8: chunked requests.
+//! PROTOCOL §6 and §8: chunked requests.
 
 use sockjs_tests::client::{Request, Response, Session, Transport, frame_of};
 

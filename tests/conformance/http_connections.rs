@@ -1,4 +1,4 @@
-//! PROTOCOL.md §8: connections that stay, close, or are half closed; pipelining.
+//! PROTOCOL §8: connections that stay, close, or are half closed; pipelining.
 
 use sockjs_tests::client::{Receiver, Request, Transport, frame_of};
 

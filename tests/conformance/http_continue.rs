@@ -1,4 +1,4 @@
-//! PROTOCOL.md §8: clients that wait for `100 Continue` before they send a body.
+//! PROTOCOL §8: clients that wait for `100 Continue` before they send a body.
 
 use sockjs_tests::client::Request;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §8: requests whose lengths or hosts are in doubt: 400, and the connection closes.
+//! PROTOCOL §8: requests whose lengths or hosts are in doubt: 400, and the connection closes.
 
 use sockjs_tests::client::{Request, Session};
 use sockjs_tests::server::Server;

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §8: how long a request's target may be.
+//! PROTOCOL §8: how long a request's target may be.
 
 use super::support::server;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §1: server and session ids.
+//! PROTOCOL §1: server and session ids.
 
 use sockjs_tests::client::{Request, Session, Transport, fresh_id};
 

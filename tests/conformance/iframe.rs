@@ -1,4 +1,4 @@
-//! PROTOCOL.md §3: the iframe page.
+//! PROTOCOL §3: the iframe page.
 
 use sockjs_tests::client::{Request, Response};
 use sockjs_tests::server::Server;

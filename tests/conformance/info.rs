@@ -1,4 +1,4 @@
-//! PROTOCOL.md §3: the info answer.
+//! PROTOCOL §3: the info answer.
 
 use std::collections::BTreeSet;
 

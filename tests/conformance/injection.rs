@@ -1,6 +1,6 @@
 //! What clients write to be found in what the server writes: each attempt is refused or escaped.
 //!
-//! DESIGN.md §5 and §6, PROTOCOL.md §2, §4 and §8. Each part is a table of attempts.
+//! DESIGN §5 and §6, PROTOCOL §2, §4 and §8. Each part is a table of attempts.
 
 use sockjs_tests::client::{Connection, Frame, Head, Opcode, Request, Transport, fresh_id};
 use sockjs_tests::server::Server;

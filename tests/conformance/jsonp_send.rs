@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6: forms and other bodies of jsonp_send.
+//! PROTOCOL §6: forms and other bodies of jsonp_send.
 
 use sockjs_tests::client::{Session, frame_of};
 

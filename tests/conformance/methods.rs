@@ -1,4 +1,4 @@
-//! PROTOCOL.md §1: methods, `Allow`, HEAD.
+//! PROTOCOL §1: methods, `Allow`, HEAD.
 
 use sockjs_tests::client::{Request, Transport};
 

@@ -1,4 +1,4 @@
-//! The conformance tests, one file per area of PROTOCOL.md; mounted once per adapter.
+//! The conformance tests, one file per area of PROTOCOL; mounted once per adapter.
 
 mod support;
 

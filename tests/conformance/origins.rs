@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6 and DESIGN.md §6: refused origins, by the default policy of same origin.
+//! PROTOCOL §6 and DESIGN §6: refused origins, by the default policy of same origin.
 
 use sockjs_tests::client::{Head, Request, Transport, WebSocket};
 use sockjs_tests::server::Server;

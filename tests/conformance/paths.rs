@@ -1,4 +1,4 @@
-//! PROTOCOL.md §1: which paths exist.
+//! PROTOCOL §1: which paths exist.
 
 use sockjs_tests::client::{Request, Transport};
 

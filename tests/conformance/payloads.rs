@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6: which bodies are arrays of strings, and what they say.
+//! PROTOCOL §6: which bodies are arrays of strings, and what they say.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §2: OPTIONS.
+//! PROTOCOL §2: OPTIONS.
 
 use sockjs_tests::client::{Framing, Request};
 

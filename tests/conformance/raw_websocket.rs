@@ -1,4 +1,4 @@
-//! PROTOCOL.md §7: the raw WebSocket, without any framing of SockJS.
+//! PROTOCOL §7: the raw WebSocket, without any framing of SockJS.
 
 use sockjs_tests::client::{Frame, Message, Opcode};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §4: how much a streaming response carries.
+//! PROTOCOL §4: how much a streaming response carries.
 
 use sockjs_tests::client::{Receiver, Session, Transport, frame_of};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §5, rule 4: a second receiver while one is attached.
+//! PROTOCOL §5, rule 4: a second receiver while one is attached.
 
 use sockjs_tests::client::Transport;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6, the table: what each send is answered.
+//! PROTOCOL §6, the table: what each send is answered.
 
 use sockjs_tests::client::{Request, Session, Transport, frame_of, json_array};
 

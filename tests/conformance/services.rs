@@ -1,4 +1,4 @@
-//! PROTOCOL.md §9: what the services do, and a handler that panics.
+//! PROTOCOL §9: what the services do, and a handler that panics.
 
 use sockjs_tests::client::{
     Frame, Message, Opcode, Receiver, Session, Transport, frame_of, fresh_id, json_array,

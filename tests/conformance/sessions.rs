@@ -1,4 +1,4 @@
-//! PROTOCOL.md §5, rules 1–3 and 9: sessions and what is queued in them.
+//! PROTOCOL §5, rules 1–3 and 9: sessions and what is queued in them.
 
 use sockjs_tests::client::{Session, Transport, frame_of, fresh_id, messages_in};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §7: 1001 when the server drains; [`Server`](sockjs_tests::server::Server) checks
+//! PROTOCOL §7: 1001 when the server drains; [`Server`](sockjs_tests::server::Server) checks
 //! that it ends cleanly.
 
 use sockjs_tests::client::{Request, Transport};

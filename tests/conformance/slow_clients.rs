@@ -1,4 +1,4 @@
-//! PROTOCOL.md §6: slow or oversized heads and bodies.
+//! PROTOCOL §6: slow or oversized heads and bodies.
 
 use std::time::{Duration, Instant};
 

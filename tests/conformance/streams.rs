@@ -1,4 +1,4 @@
-//! PROTOCOL.md §4: heads, preludes and chunks; [`Transport`] holds the exact bytes.
+//! PROTOCOL §4: heads, preludes and chunks; [`Transport`] holds the exact bytes.
 
 use sockjs_tests::client::{Framing, Request, Transport, frame_of};
 

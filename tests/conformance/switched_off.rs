@@ -1,4 +1,4 @@
-//! PROTOCOL.md §1: transports that are switched off.
+//! PROTOCOL §1: transports that are switched off.
 
 use sockjs_tests::client::{Request, Transport, WebSocket};
 

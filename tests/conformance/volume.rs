@@ -1,4 +1,4 @@
-//! DESIGN.md §3 on the wire: many messages each way, in order, none lost, none twice.
+//! DESIGN §3 on the wire: many messages each way, in order, none lost, none twice.
 
 use sockjs_tests::client::{
     Frame, Message, Opcode, Receiver, Request, Session, Transport, json_array, messages_in,

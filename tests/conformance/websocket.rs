@@ -1,4 +1,4 @@
-//! PROTOCOL.md §7: framed WebSocket sessions.
+//! PROTOCOL §7: framed WebSocket sessions.
 
 use sockjs_tests::client::{
     Frame, Message, Opcode, Session, Transport, WebSocket, frame_of, json_array, messages_in,

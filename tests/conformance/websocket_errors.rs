@@ -1,4 +1,4 @@
-//! PROTOCOL.md §7: what peers do wrong.
+//! PROTOCOL §7: what peers do wrong.
 
 use sockjs_tests::client::{Frame, Opcode, WebSocket};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §7: fragments that are over the limit together, from the header of the last.
+//! PROTOCOL §7: fragments that are over the limit together, from the header of the last.
 
 use sockjs_tests::client::{Frame, Opcode};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §7: pings, fragments and the client's close, on both paths.
+//! PROTOCOL §7: pings, fragments and the client's close, on both paths.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use sockjs_tests::server::Server;
 
 use super::support::server;
 
-/// PROTOCOL.md says 2 s; the rest is for a busy machine.
+/// PROTOCOL says 2 s; the rest is for a busy machine.
 const CLOSED_WITHIN: Duration = Duration::from_secs(4);
 
 /// A framed and a raw echo.

@@ -1,10 +1,10 @@
 //! HTTP/2: responses end their stream, never the connection; WebSockets over it (RFC 8441).
 
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -100,6 +100,26 @@ async fn websocket(client: &mut Client) -> WebSocketStream<TokioIo<Upgraded>> {
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
     assert_eq!(next_text(&mut socket).await, "o");
     socket
+}
+
+#[tokio::test]
+async fn so_many_streams_and_one_more_waits_for_its_turn() {
+    let limited = |serve: Serve<SockJs>| serve.with_limits(|limits| limits.max_stream_count = 2);
+    let mut server = Server::with(|builder| builder, limited).await;
+    // The limit has arrived with an answer.
+    let mut client = client_that_may_connect(&server).await;
+    let (first, mut first_body, _) = server.stream(&mut client).await;
+    let (second, mut second_body, _) = server.stream(&mut client).await;
+    let mut third = pin!(client.send_request(request("GET", "http://h/app", "")));
+    for said in ["one", "two"] {
+        second.send(said).await.expect("it is open");
+        assert_eq!(piece(&mut second_body).await, Some(format!("a[\"{said}\"]\n")));
+        assert!(third.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    first.close(CloseReason::GO_AWAY);
+    while piece(&mut first_body).await.is_some() {}
+    let greeting = soon("an answer", third).await.expect("an answer");
+    assert_eq!(text(greeting).await, "Welcome to SockJS!\n");
 }
 
 #[tokio::test]

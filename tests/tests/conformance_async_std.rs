@@ -1,4 +1,4 @@
-//! PROTOCOL.md against the async-std adapter.
+//! PROTOCOL against the async-std adapter.
 #![forbid(unsafe_code)]
 
 mod adapter {

@@ -1,4 +1,4 @@
-//! PROTOCOL.md against examples/blocking.rs, which has no async runtime; with the services of §9.
+//! PROTOCOL against examples/blocking.rs, which has no async runtime; with the services of §9.
 //!
 //! Left out, because the program is kept short:
 //! - `http_chunked`: it reads no chunked request bodies, but answers 400 and closes;

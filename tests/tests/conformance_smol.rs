@@ -1,4 +1,4 @@
-//! PROTOCOL.md against the async-std adapter on smol.
+//! PROTOCOL against the async-std adapter on smol.
 #![forbid(unsafe_code)]
 
 mod adapter {

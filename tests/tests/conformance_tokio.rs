@@ -1,4 +1,4 @@
-//! PROTOCOL.md against the tokio adapter.
+//! PROTOCOL against the tokio adapter.
 #![forbid(unsafe_code)]
 
 mod adapter {

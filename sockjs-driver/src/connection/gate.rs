@@ -1,4 +1,4 @@
-//! What stands between hyper and the service: the checks of PROTOCOL.md §8 that hyper leaves to
+//! What stands between hyper and the service: the checks of PROTOCOL §8 that hyper leaves to
 //! others, and its answers to HTTP/1.0.
 
 use std::{

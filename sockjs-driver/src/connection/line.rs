@@ -27,7 +27,7 @@ use super::{
 };
 use crate::sync::Mutex;
 
-/// How far a client may pipeline behind an attached receiver (DESIGN.md §4). Behind more, it is
+/// How far a client may pipeline behind an attached receiver (DESIGN §4). Behind more, it is
 /// not seen leaving, until a write fails.
 const AHEAD_BYTES: usize = 16 * 1024;
 

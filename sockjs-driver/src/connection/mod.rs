@@ -2,7 +2,7 @@
 //! know about the wire and hyper does not tell.
 //!
 //! It owns the flush barrier (which chunks have left), the watch for clients that leave while a
-//! receiver is attached, the deadlines of a connection, and the parts of PROTOCOL.md §8 that
+//! receiver is attached, the deadlines of a connection, and the parts of PROTOCOL §8 that
 //! hyper leaves open. It keeps the driver's side of invariant 2: every chunk handed in is
 //! reported exactly once, as written or as lost.
 //!
@@ -65,7 +65,7 @@ pub struct ConnectionConfig {
 }
 
 impl Default for ConnectionConfig {
-    /// The defaults of DESIGN.md §5. The target's is the least that RFC 9112 §3 recommends,
+    /// The defaults of DESIGN §5. The target's is the least that RFC 9112 §3 recommends,
     /// rounded up. The idle time is longer than the 60 s for which proxies commonly keep a
     /// connection, so that none sends a request into one that is just being closed.
     fn default() -> Self {

@@ -1,7 +1,7 @@
 //! Finds the ends of requests in the bytes that arrive, and what hyper hides about their heads.
 //!
 //! hyper drops the Content-Length of a request that also has Transfer-Encoding, so a service
-//! cannot refuse the pair as PROTOCOL.md §8 wants; the raw head can tell. To know which head a
+//! cannot refuse the pair as PROTOCOL §8 wants; the raw head can tell. To know which head a
 //! line belongs to, bytes go to hyper at most one request at a time, which keeps the next one out
 //! of hyper's buffer too. No second parser is needed: a head ends in an empty line, and a body
 //! without Transfer-Encoding has the length that the head gives; whatever else Content-Length

@@ -1,7 +1,7 @@
 //! A blocking client on `std::net` that shows the bytes on the wire.
 //!
 //! It checks on every answer what holds for all of them: heads are well formed, no header comes
-//! twice, body lengths are announced as PROTOCOL.md §2 and §8 say. Every wait ends after
+//! twice, body lengths are announced as PROTOCOL §2 and §8 say. Every wait ends after
 //! [`PATIENCE`], and every failure shows what passed on the connection.
 
 mod connection;

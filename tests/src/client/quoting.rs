@@ -1,4 +1,4 @@
-//! PROTOCOL.md §4, string encoding: written a second time, independently of the server.
+//! PROTOCOL §4, string encoding: written a second time, independently of the server.
 
 /// A string as the server must encode it.
 pub fn quote(text: &str) -> String {

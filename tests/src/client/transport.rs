@@ -1,4 +1,4 @@
-//! PROTOCOL.md §4, the table of transports: what wraps a frame on which one.
+//! PROTOCOL §4, the table of transports: what wraps a frame on which one.
 
 use super::{Head, Request, quote};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL.md §8.
+//! PROTOCOL §8.
 
 use super::*;
 
