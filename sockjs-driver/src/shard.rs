@@ -158,7 +158,7 @@ impl Shard {
         let mut guard = self.lock();
         let state = &mut *guard;
         // First, for what was written in time is not late.
-        self.written.tell(&mut state.endpoint, now);
+        self.written.tell(&mut state.endpoint);
         // The application's calls take the latest time seen for now.
         state.endpoint.handle_timeout(now);
         let result = step(&mut Turn {

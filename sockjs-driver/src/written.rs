@@ -24,7 +24,7 @@ pub(crate) struct Written {
 
 #[derive(Default)]
 struct State {
-    chunks: Vec<ChunkId>,
+    chunks: Vec<(ChunkId, Timestamp)>,
     /// When a turn must come.
     due: Option<Timestamp>,
     timer: Option<Waker>,
@@ -34,7 +34,7 @@ impl Written {
     /// Everything up to and including this chunk was written.
     pub(crate) fn note(&self, chunk: ChunkId, now: Timestamp) {
         let mut state = self.lock();
-        state.chunks.push(chunk);
+        state.chunks.push((chunk, now));
         self.is_some.store(true, Ordering::Release);
         if state.due.is_none() {
             state.due = Some(now + DELAY);
@@ -44,15 +44,15 @@ impl Written {
         }
     }
 
-    /// Tells the endpoint.
-    pub(crate) fn tell(&self, endpoint: &mut Traced, now: Timestamp) {
+    /// Tells the endpoint, with the times when they were written: from there deadlines count.
+    pub(crate) fn tell(&self, endpoint: &mut Traced) {
         if !self.is_some.load(Ordering::Acquire) {
             return;
         }
         let mut state = self.lock();
         self.is_some.store(false, Ordering::Release);
-        for chunk in state.chunks.drain(..) {
-            endpoint.handle_written(chunk, now);
+        for (chunk, at) in state.chunks.drain(..) {
+            endpoint.handle_written(chunk, at);
         }
     }
 
@@ -60,7 +60,9 @@ impl Written {
     /// woken if there is something later.
     pub(crate) fn sleep(&self, now: Timestamp, timer: &Waker) -> Option<Timestamp> {
         let mut state = self.lock();
-        state.due = state.due.filter(|due| *due > now);
+        // Perhaps something was noted since that turn.
+        let anew = (!state.chunks.is_empty()).then(|| now + DELAY);
+        state.due = state.due.filter(|due| *due > now).or(anew);
         state.timer = Some(timer.clone());
         state.due
     }

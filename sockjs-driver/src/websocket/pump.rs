@@ -44,11 +44,13 @@ pub(crate) fn run(
     claim: Claim,
 ) -> impl Future<Output = ()> + Send + use<> {
     let timer = guard.shard().app.runtime.clone();
-    let nudge = Arc::<Nudge>::default();
+    let (call, nudge) = (Arc::<Nudge>::default(), Arc::<Nudge>::default());
     Pump {
+        handler: None,
+        handler_waker: call.clone().into(),
+        call,
         waker: nudge.clone().into(),
         nudge,
-        handler: None,
         key: guard.session(),
         transport: guard.transport().unwrap_or(Transport::Websocket),
         io,
@@ -79,7 +81,11 @@ struct Pump {
     /// The application's handler of the session, from its opening on. It has no task of its own, so
     /// that a message and its answer wake one task only.
     handler: Option<Running>,
-    /// Set when the shard or the handler has something to do here.
+    /// Set when the handler is to be polled: not by what it does for the pump itself.
+    call: Arc<Nudge>,
+    /// Which does that.
+    handler_waker: Waker,
+    /// Set when the shard has something to do here.
     nudge: Arc<Nudge>,
     /// Which does that.
     waker: Waker,
@@ -150,6 +156,7 @@ impl Future for Pump {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = self.get_mut();
+        pump.call.begin(cx.waker());
         pump.nudge.begin(cx.waker());
         let polled = pump.poll_all(cx);
         if polled.is_ready() {
@@ -157,7 +164,7 @@ impl Future for Pump {
             if let Some(handler) = pump.handler.take() {
                 pump.guard.shard().app.spawn(handler);
             }
-        } else if pump.nudge.end() {
+        } else if pump.call.end() | pump.nudge.end() {
             cx.waker().wake_by_ref();
         }
         polled
@@ -181,7 +188,7 @@ impl Pump {
         // The time of this poll: a look at the clock costs as much as a turn.
         let now = self.guard.shard().app.now();
         for round in 0..ROUNDS {
-            if self.is_nudged() {
+            if self.call.take() {
                 self.run_handler();
             }
             // The open frame comes before the answer to anything that came with the handshake.
@@ -206,7 +213,8 @@ impl Pump {
                 return Err(Ended);
             }
             let has_more = self.may_transmit && self.output.is_empty();
-            if round > 0 && !has_read && !flushed && !has_more && !self.nudge.is_due() {
+            let is_called = self.call.is_due() || self.nudge.is_due();
+            if round > 0 && !has_read && !flushed && !has_more && !is_called {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -215,7 +223,7 @@ impl Pump {
         Ok(())
     }
 
-    /// Whether the shard or the handler has called.
+    /// Whether the shard has called.
     fn is_nudged(&mut self) -> bool {
         if !self.nudge.take() {
             return false;
@@ -226,7 +234,7 @@ impl Pump {
 
     /// Nobody is left to talk to once it has ended.
     fn run_handler(&mut self) {
-        let mut cx = Context::from_waker(&self.waker);
+        let mut cx = Context::from_waker(&self.handler_waker);
         if self.handler.as_mut().is_some_and(|handler| Pin::new(handler).poll(&mut cx).is_ready()) {
             self.handler = None;
         }
@@ -372,7 +380,7 @@ impl Pump {
         });
         if opened.is_some() {
             self.handler = opened;
-            self.waker.wake_by_ref();
+            self.handler_waker.wake_by_ref();
         }
         if self.guard.is_finished() && self.phase == Phase::Open {
             self.phase = Phase::Closing;

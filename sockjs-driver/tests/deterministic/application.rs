@@ -1,5 +1,8 @@
 //! The clients that applications are tested with: they do over each transport what a browser does.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use http::StatusCode;
 use sockjs_driver::testing::Client;
 use sockjs_driver::{Cause, CloseReason, Message, Report, Transport};
@@ -47,6 +50,33 @@ fn messages_come_and_go_in_order() {
             assert_eq!(client.recv().await.unwrap(), *expected, "{transport}");
         }
         assert_eq!(client.try_recv(), None, "{transport}");
+        assert_eq!(world.elapsed(), Duration::ZERO, "{transport}");
+    });
+}
+
+/// Others have their turn meanwhile, and its own comes again.
+#[test]
+fn a_handler_may_yield() {
+    on_all(async |world, transport| {
+        let service = Builder::new("/echo", world.clone()).build(async |session: Session| {
+            for number in 0..3 {
+                session.send(number.to_string()).await.unwrap();
+                let mut has_yielded = false;
+                poll_fn(|cx| {
+                    if std::mem::replace(&mut has_yielded, true) {
+                        return Poll::Ready(());
+                    }
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                })
+                .await;
+            }
+            session.closed().await;
+        });
+        let mut client = Client::connect(&service, transport).await.unwrap();
+        for number in 0..3 {
+            assert_eq!(client.recv().await.unwrap(), *number.to_string(), "{transport}");
+        }
         assert_eq!(world.elapsed(), Duration::ZERO, "{transport}");
     });
 }

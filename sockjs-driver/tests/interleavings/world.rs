@@ -1,6 +1,6 @@
 //! A runtime whose tasks are shuttle's, and whose time passes when a model says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hyper::rt::{Sleep, Timer};
 use sockjs_driver::{Runtime, Task};
 
-/// Sleeps up to here pass at once: any of the others may run meanwhile, or none.
+/// Sleeps up to here pass by themselves: any of the others may run meanwhile, or none.
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// Clock and timers of one execution. A clone is the same world.
@@ -28,6 +28,8 @@ struct State {
     now: Duration,
     next: u64,
     timers: BTreeMap<(Duration, u64), Waker>,
+    /// Until when tasks let time pass.
+    passing: BTreeSet<Duration>,
 }
 
 impl World {
@@ -39,9 +41,14 @@ impl World {
 
     /// Lets time pass.
     pub(crate) fn advance(&self, time: Duration) {
+        let until = self.state().now + time;
+        self.advance_to(until);
+    }
+
+    fn advance_to(&self, until: Duration) {
         let mut state = self.state();
-        state.now += time;
-        let now = state.now;
+        let now = state.now.max(until);
+        state.now = now;
         let later = state.timers.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut state.timers, later);
         drop(state);
@@ -61,9 +68,6 @@ impl Runtime for World {
 
 impl Timer for World {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        if duration <= MOMENT {
-            return Box::pin(Moment { has_passed: false });
-        }
         self.sleep_until(self.now() + duration)
     }
 
@@ -72,29 +76,18 @@ impl Timer for World {
         let mut state = self.state();
         state.next += 1;
         let id = state.next;
+        let passes = at.saturating_sub(state.now) <= MOMENT && state.passing.insert(at);
+        // Others may run before this goes on.
+        drop(state);
+        if passes {
+            let world = self.clone();
+            drop(shuttle::future::spawn(async move { world.advance_to(at) }));
+        }
         Box::pin(Nap { world: self.clone(), at, id })
     }
 
     fn now(&self) -> Instant {
         self.0.start + self.state().now
-    }
-}
-
-struct Moment {
-    has_passed: bool,
-}
-
-impl Sleep for Moment {}
-
-impl Future for Moment {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.has_passed, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 
