@@ -13,6 +13,8 @@ const SESSIONS_A_TRANSPORT = 4;
 /** The nodes send a heartbeat several times in the proxies' time-out, which is short here. */
 const HEARTBEAT = '500ms';
 const TIMEOUT_SECONDS = 4;
+/** Streams go on, whatever others say meanwhile. */
+const RESPONSE_LIMIT = 1 << 24;
 
 /** The nodes, each with a watcher that hears all that is said on it. */
 const nodes = [];
@@ -20,7 +22,7 @@ const heard = new Map();
 
 before(async () => {
   for (const name of ['node1', 'node2']) {
-    const node = await startNode(name, '--heartbeat', HEARTBEAT);
+    const node = await startNode(name, '--heartbeat', HEARTBEAT, '--response-limit', String(RESPONSE_LIMIT));
     const watcher = await WebSocket.open(`http://${node.address}/broadcast/websocket`);
     nodes.push({ ...node, name, watcher, hearing: hear(name, watcher) });
   }

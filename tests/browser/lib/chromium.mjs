@@ -6,9 +6,9 @@ import { chromium } from 'playwright-core';
 // The browser's own idea, at some moment of its choosing; the SockJS server has none.
 const isFavicon = (url) => URL.canParse(url) && new URL(url).pathname === '/favicon.ico';
 
-// When a socket is closed while its next htmlfile page loads, the client has removed the callback that the page calls
+// When a socket is closed while its next htmlfile page loads, the client has removed the callback that the page calls at
 // first; the page's text is the protocol's.
-const isOrphanOfHtmlfile = (error) => error.message === "Cannot read properties of undefined (reading 'start')";
+const isOrphanOfHtmlfile = (error) => /^Cannot read properties of undefined \(reading '(start|message)'\)$/.test(error.message);
 
 const RECEIVE = /\/(xhr|xhr_streaming|eventsource|htmlfile|jsonp)(\?|$)/;
 
