@@ -1,15 +1,17 @@
 //! Layers of tower-http around a SockJS service: `cargo run --example layers`.
 #![forbid(unsafe_code)]
 
-use http::{Extensions, HeaderMap, StatusCode, Version};
-use sockjs_tokio::SockJs;
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
+use sockjs_tokio::{Body, OriginPolicy, SockJs};
 use tokio::net::TcpListener;
-use tower::Layer;
+use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use tower_http::request_id::{
     MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
 };
+use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -18,19 +20,50 @@ async fn main() -> std::io::Result<()> {
     run(listener).await
 }
 
-/// Serves a service that tells each session the id of the request that opened it.
+/// Who sends a request.
+#[derive(Clone)]
+struct User(String);
+
+/// Serves a service that tells each session its user, and the id of the request that opened it.
 pub async fn run(listener: TcpListener) -> std::io::Result<()> {
-    let who = SockJs::builder("/who").build(|session| async move {
-        let id = session.info().extensions().get::<RequestId>();
-        let id = id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default().to_owned();
-        let _ = session.send(id).await;
+    // Whose pages may come is said by one alone: the service lets in whom the layer does.
+    let who = SockJs::builder("/who").origins(OriginPolicy::Any).build(|session| async move {
+        let extensions = session.info().extensions();
+        let user = extensions.get::<User>().map(|user| user.0.as_str());
+        let id = extensions.get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+        let told = format!("{} by {}", user.unwrap_or_default(), id.unwrap_or_default());
+        let _ = session.send(told).await;
     });
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::exact(http::HeaderValue::from_static("http://127.0.0.1:8080")))
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_credentials(true);
     // Answers of sessions say `no-transform`: small frames gain nothing from being compressed.
     let compression =
         CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_be_transformed));
-    let service = PropagateRequestIdLayer::x_request_id().layer(compression.layer(who));
-    let service = SetRequestIdLayer::x_request_id(MakeRequestUuid).layer(service);
+    let service = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        // Around the last, for preflights say nothing of who sends them.
+        .layer(cors)
+        .layer(compression)
+        .layer(ValidateRequestHeaderLayer::custom(identify))
+        .service(who);
     sockjs_tokio::serve(listener, service).await
+}
+
+/// Lets in who gives a name. A service for browsers would look at a cookie.
+#[expect(clippy::result_large_err)] // It is the layer that wants a response.
+fn identify<B>(request: &mut Request<B>) -> Result<(), Response<Body>> {
+    let user = request.headers().get("x-user").and_then(|user| user.to_str().ok());
+    let Some(user) = user.map(|user| User(user.to_owned())) else {
+        let mut refusal = Response::new(Body::default());
+        *refusal.status_mut() = StatusCode::UNAUTHORIZED;
+        return Err(refusal);
+    };
+    request.extensions_mut().insert(user);
+    Ok(())
 }
 
 fn may_be_transformed(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {

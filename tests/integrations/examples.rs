@@ -67,10 +67,26 @@ async fn in_hyper() {
 #[tokio::test]
 async fn with_layers() {
     let (listener, _) = listen().await;
-    let stream = connect(&listener).await;
+    let (talking, asking) = (connect(&listener).await, connect(&listener).await);
     tokio::spawn(layers::run(listener));
-    let told = say(stream, "/who", "").await;
-    assert_eq!(told.len(), "a[\"\"]\n".len() + 36, "{told}");
+    let told = say(talking, "/who", "").await;
+    let id = told.strip_prefix("a[\"ann by ").and_then(|rest| rest.strip_suffix("\"]\n"));
+    assert_eq!(id.map(str::len), Some(36), "{told}");
+
+    let mut client = http1(asking).await;
+    let asked = || request("GET", "/who/info", "");
+    let unknown = client.send_request(asked()).await.expect("an answer");
+    assert_eq!(unknown.status(), 401);
+    text(unknown).await;
+    let mut known = asked();
+    known.headers_mut().insert("x-user", "ann".parse().expect("a value"));
+    known.headers_mut().insert("origin", "http://127.0.0.1:8080".parse().expect("a value"));
+    known.headers_mut().insert("accept-encoding", "gzip".parse().expect("a value"));
+    let known = client.send_request(known).await.expect("an answer");
+    let of = |name: &str| known.headers().get_all(name).iter().collect::<Vec<_>>();
+    assert_eq!(of("access-control-allow-origin"), ["http://127.0.0.1:8080"]);
+    assert_eq!(of("x-request-id").len(), 1);
+    assert_eq!(of("content-length").len() + of("transfer-encoding").len(), 1);
 }
 
 #[tokio::test]
