@@ -60,9 +60,10 @@ export class WebSocket {
 
 /** The frame at the beginning, if it is there as a whole. */
 function parse(buffer) {
-  if (buffer.length < 2) return undefined;
-  const length = buffer[1];
-  if (length > 125) throw new Error('longer than any message of these tests');
-  const end = 2 + length;
-  return buffer.length < end ? undefined : { opcode: buffer[0] & 0x0f, payload: buffer.subarray(2, end), end };
+  // What several said at once comes in one frame.
+  const start = buffer[1] === 126 ? 4 : 2;
+  if (buffer.length < start) return undefined;
+  if (buffer[1] > 126) throw new Error('longer than all messages of these tests');
+  const end = start + (start === 4 ? buffer.readUInt16BE(2) : buffer[1]);
+  return buffer.length < end ? undefined : { opcode: buffer[0] & 0x0f, payload: buffer.subarray(start, end), end };
 }
