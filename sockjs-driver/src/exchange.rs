@@ -180,14 +180,22 @@ impl Hub {
     ) -> Response<Body> {
         let who = match self.app.authorize(permit.head()).await {
             Ok(who) => who,
-            Err(status) => return self.refuse(permit.refuse(status), body, expects).await,
+            // In a box, here and below: rare, while each request would have room for it.
+            Err(status) => {
+                return Box::pin(self.refuse(permit.refuse(status), body, expects)).await;
+            }
         };
         let shard = self.shard_of(permit.id());
-        let action = shard.turn(|turn| turn.endpoint.handle_send(*permit, who, turn.now));
-        let (session, max_bytes, reply) = match action {
-            Action::Respond(response) => return self.refuse(response, body, expects).await,
-            Action::Collect { session, max_bytes, reply } => (session, max_bytes, reply),
-            _ => return unexpected(),
+        let admitted = shard.turn(|turn| match turn.endpoint.handle_send(*permit, who, turn.now) {
+            Action::Collect { session, max_bytes, reply } => Ok((session, max_bytes, reply)),
+            refused => Err(Box::new(refused)),
+        });
+        let (session, max_bytes, reply) = match admitted.map_err(|refused| *refused) {
+            Ok(admitted) => admitted,
+            Err(Action::Respond(response)) => {
+                return Box::pin(self.refuse(response, body, expects)).await;
+            }
+            Err(_) => return unexpected(),
         };
         let patience = self.service.settings().limits.body_timeout;
         // Held until the messages are in their queue.

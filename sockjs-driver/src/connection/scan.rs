@@ -88,9 +88,9 @@ impl Scanner {
                 }
                 (_, b'\n') => Line::Start,
                 (Line::Start, b'\r') => Line::Return,
-                (Line::Start, b'c' | b'C') => self.name(Field::ContentLength, 0, byte),
-                (Line::Start, b't' | b'T') => self.name(Field::TransferEncoding, 0, byte),
-                (Line::Name(field, matched), _) => self.name(*field, *matched, byte),
+                (Line::Start, b'c' | b'C') => self.name(Field::ContentLength, 0, bytes, &mut at),
+                (Line::Start, b't' | b'T') => self.name(Field::TransferEncoding, 0, bytes, &mut at),
+                (Line::Name(field, matched), _) => self.name(*field, *matched, bytes, &mut at),
                 (Line::Length, b'0'..=b'9') => {
                     let digit = u64::from(byte - b'0');
                     let length = self.content_length.unwrap_or(0);
@@ -142,14 +142,19 @@ impl Scanner {
         self.cut
     }
 
-    fn name(&mut self, field: Field, matched: usize, byte: u8) -> Line {
+    /// As much of a name as is there, whose next byte stands before `at`.
+    fn name(&mut self, field: Field, matched: usize, bytes: &[u8], at: &mut usize) -> Line {
         self.begun = true;
-        let name = field.name();
-        if name.get(matched) != Some(&byte.to_ascii_lowercase()) {
+        let wanted = field.name().get(matched..).unwrap_or_default();
+        let there = bytes.get(*at - 1..).unwrap_or_default();
+        let most = wanted.len().min(there.len());
+        let is_match = wanted.iter().zip(there).all(|(a, b)| *a == b.to_ascii_lowercase());
+        if !is_match {
             return Line::Rest;
         }
+        *at += most - 1;
         match field {
-            _ if matched + 1 < name.len() => Line::Name(field, matched + 1),
+            _ if most < wanted.len() => Line::Name(field, matched + most),
             Field::ContentLength => {
                 // hyper wants every one of several to say the same.
                 self.content_length = Some(0);
