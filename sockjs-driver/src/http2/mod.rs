@@ -1,8 +1,8 @@
 //! Connections of our own server that may speak HTTP/2: which protocol it is, their first bytes say.
 //!
-//! hyper does the work (and `streams` counts what it does). Added are the limits that the HTTP/1 connection has too: how long a
-//! connection may be idle, and how long the peer may take nothing. Responses end their stream; what
-//! was written is known in the grade `taken` (DESIGN §3).
+//! hyper does the work (and `streams` counts what it does). Added are the limits that the HTTP/1
+//! connection has too: how long a connection may be idle, and how long the peer may take nothing.
+//! Responses end their stream; what was written is known in the grade `taken` (DESIGN §3).
 
 mod streams;
 
@@ -40,6 +40,42 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// How much later than a connection that takes nothing a response ends of which nothing flows.
 const STALL_MARGIN: Duration = Duration::from_secs(1);
 
+/// A service that answers with bodies `B`, from whatever task.
+pub(crate) trait Served<B>:
+    Service<
+        Request<Incoming>,
+        Response = Response<B>,
+        Error: Into<Box<dyn Error + Send + Sync>>,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S, B> Served<B> for S where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<B>,
+            Error: Into<Box<dyn Error + Send + Sync>>,
+            Future: Send,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
+/// What such a service answers with.
+pub(crate) trait Content:
+    http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static
+{
+}
+
+impl<B> Content for B where
+    B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static
+{
+}
+
 /// Serves HTTP/1 or HTTP/2, as the client likes.
 pub(crate) fn serve_either<I, S, B>(
     io: I,
@@ -50,12 +86,8 @@ pub(crate) fn serve_either<I, S, B>(
 ) -> Either<I, S, B>
 where
     I: Read + Write + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: Served<B>,
+    B: Content,
 {
     let patience = runtime.sleep(config.read_timeout);
     let listening = Listening { io, front: Vec::new(), peer, service, config, runtime, patience };
@@ -114,12 +146,8 @@ impl<I: Read + Unpin, S> Listening<I, S> {
 impl<I, S, B> Either<I, S, B>
 where
     I: Read + Write + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: Served<B>,
+    B: Content,
 {
     fn begin(listening: Listening<I, S>, is_http2: bool) -> Self {
         let Listening { io, front, peer, service, config, runtime, .. } = listening;
@@ -135,12 +163,8 @@ where
 impl<I, S, B> Future for Either<I, S, B>
 where
     I: Read + Write + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: Served<B>,
+    B: Content,
 {
     type Output = ();
 
@@ -165,12 +189,8 @@ where
 impl<I, S, B> Attended for Either<I, S, B>
 where
     I: Read + Write + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: Served<B>,
+    B: Content,
 {
     fn graceful_shutdown(mut self: Pin<&mut Self>) {
         match &mut *self {
@@ -200,12 +220,8 @@ where
 impl<I, S, B> Http2<I, S, B>
 where
     I: Read + Write + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: Served<B>,
+    B: Content,
 {
     fn new(
         io: I,
