@@ -53,7 +53,9 @@ fn at_every_byte(transport: Transport) {
         let Some(record) = record else { continue };
         let causes = [Cause::ClientGone, Cause::Expired, Cause::Interrupted];
         assert!(causes.contains(&record.cause), "reset after {read} bytes: {record:?}");
-        assert_eq!(record.accepted, 1, "reset after {read} bytes: {record:?}");
+        // A client that reads nothing may be gone before the application has answered it.
+        let is_answered = read > 0 || record.accepted > 0;
+        assert_eq!(record.accepted, u64::from(is_answered), "after {read} bytes: {record:?}");
         assert_eq!(record.confirmed, 0, "no request came after {read} bytes: {record:?}");
         if read == whole.len() {
             assert_eq!(record.unsent, 0, "the client has it: {record:?}");
