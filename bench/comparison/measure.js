@@ -7,6 +7,8 @@ const os = require('node:os');
 const { join } = require('node:path');
 const { createInterface } = require('node:readline');
 
+const { median } = require('./median');
+
 /** Processors of the server and of the generator. */
 const SERVER = ['taskset', '-c', '0'];
 const GENERATOR = ['taskset', '-c', '1'];
@@ -27,7 +29,8 @@ function start(command, stdio) {
 }
 
 /**
- * Figures of each cell: `{ value, low, high, server, generator }`, the last two as parts of a processor, or `{ failed }`.
+ * Figures of each cell: `{ value, values, low, high, server, generator }`, or `{ failed }`. `values` has each round's, and null
+ * where that failed; `server` and `generator` are parts of a processor.
  */
 async function measure(workload, servers, { rounds, pace }) {
   const seen = {};
@@ -37,36 +40,33 @@ async function measure(workload, servers, { rounds, pace }) {
       if (!server) continue;
       const { reports, errors } = (seen[cell.key] ??= { reports: [], errors: [] });
       try {
-        reports.push(await sample(workload, cell, server, pace));
+        reports[round] = await sample(workload, cell, server, pace);
       } catch (error) {
         console.error(`${workload.id}, ${cell.key}: ${error.message}`);
+        reports[round] = null;
         errors.push(error.message);
       }
     }
   }
   const cells = Object.entries(seen).map(([key, { reports, errors }]) => {
     // What fails in one round only is counted by the others.
-    return [key, reports.length > 0 ? summary(workload, reports) : { failed: errors[0] }];
+    return [key, reports.some(Boolean) ? summary(workload, reports) : { failed: errors[0] }];
   });
   return { rounds, load: os.loadavg()[0], cells: Object.fromEntries(cells) };
 }
 
 function summary({ measure }, reports) {
-  const values = reports.map(measure.of);
-  const share = (part) => median(reports.map((report) => report[part] / report.seconds));
+  const seen = reports.filter(Boolean);
+  const values = seen.map(measure.of);
+  const share = (part) => median(seen.map((report) => report[part] / report.seconds));
   return {
     value: median(values),
+    values: reports.map((report) => report && measure.of(report)),
     low: Math.min(...values),
     high: Math.max(...values),
     server: share('server_cpu_seconds'),
     generator: share('own_cpu_seconds'),
   };
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** One report of the generator. */

@@ -6,6 +6,7 @@ const os = require('node:os');
 const { join } = require('node:path');
 
 const { workloads } = require('./workloads');
+const { over } = require('./median');
 const { curves, ratios } = require('./plots');
 const { model, HEAD, EFFICIENCY } = require('./model');
 
@@ -126,9 +127,8 @@ function goals(measured, rows) {
 
 /** Goals of a workload that its figures tell about, with what was reached. */
 function reached(workload, row) {
-  const values = Object.fromEntries(Object.entries(row.cells).map(([key, { value }]) => [key, value]));
   return workload.goals
-    .map((goal) => ({ ...goal, value: goal.of(values) }))
+    .map((goal) => ({ ...goal, value: over(row, goal.of) }))
     .filter(({ value }) => Number.isFinite(value))
     .map((goal) => {
       const holds = (limit) => limit !== undefined && (goal.most ? goal.value <= limit : goal.value >= limit);
@@ -156,9 +156,8 @@ function points(rows, id, server) {
 /** The rows of the plot of ratios. */
 function toNode(rows) {
   return workloads.flatMap(({ id, title, goals: [goal] }) => {
-    const cells = rows[id]?.cells ?? {};
-    if (!goal?.name.endsWith('÷ node') || !Number.isFinite(cells.node?.value)) return [];
-    const to = (key) => cells[key]?.value / cells.node.value;
+    if (!goal?.name.endsWith('÷ node') || !Number.isFinite(rows[id]?.cells.node?.value)) return [];
+    const to = (key) => over(rows[id], (values) => values[key] / values.node);
     return [{ title, must: goal.must, aim: goal.aim, ratio: to('tokio'), second: to('async-std') }];
   });
 }

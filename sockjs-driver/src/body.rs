@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::guard::{Connection, Guard, Ticket};
-use crate::nudge::Nudge;
+use crate::nudge::{Note, Notes};
 
 /// The body of a response.
 pub struct Body(Kind);
@@ -27,10 +26,9 @@ enum Kind {
 
 struct Stream {
     guard: Guard,
-    /// Called when there are frames, through `waker`.
-    nudge: Arc<Nudge>,
+    notes: Notes,
+    /// Called when there are frames.
     waker: Waker,
-    buf: BytesMut,
     /// To be given to the server around us one by one, each a chunk (PROTOCOL §4).
     frames: VecDeque<Bytes>,
     /// For the last of them.
@@ -55,12 +53,11 @@ impl Body {
 
     pub(crate) fn stream(mut guard: Guard, connection: Option<Connection>) -> Self {
         guard.park(connection.as_ref());
-        let nudge = Arc::<Nudge>::default();
+        let notes = Notes::new();
         Self(Kind::Stream(Box::new(Stream {
             guard,
-            waker: nudge.clone().into(),
-            nudge,
-            buf: BytesMut::new(),
+            waker: notes.shard(),
+            notes,
             frames: VecDeque::new(),
             ticket: None,
             connection,
@@ -91,12 +88,12 @@ impl Stream {
         if let Some(taken) = self.taken.take() {
             taken.taken();
         }
-        self.nudge.wakes(cx.waker());
-        if !self.nudge.take() && !self.guard.has_more() {
+        self.notes.wake(cx.waker());
+        if !self.notes.take(Note::SHARD) && !self.guard.has_more() {
             return Poll::Pending;
         }
-        let Self { guard, buf, frames, .. } = self;
-        let ticket = ready!(guard.poll_frames(buf, &self.waker, |frame| frames.push_back(frame)));
+        let Self { guard, frames, .. } = self;
+        let ticket = ready!(guard.poll_frames(&self.waker, |frame| frames.push_back(frame)));
         self.ticket = ticket;
         Poll::Ready(())
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
@@ -251,10 +251,9 @@ impl Hub {
 /// Waits for the frame of a one-frame response, so that head and frame leave in one write.
 fn poll(mut guard: Guard, connection: Option<Connection>) -> impl Future<Output = Body> {
     guard.park(connection.as_ref());
-    let mut buf = BytesMut::new();
     poll_fn(move |cx| {
         let mut frame = Bytes::new();
-        let ticket = ready!(guard.poll_frames(&mut buf, cx.waker(), |it| frame = it));
+        let ticket = ready!(guard.poll_frames(cx.waker(), |it| frame = it));
         Poll::Ready(Body::once(frame, ticket, connection.clone()))
     })
 }
@@ -266,7 +265,8 @@ async fn deliver(
     body: &[u8],
     reply: SendReply,
 ) -> Response<Bytes> {
-    let mut batch: Vec<Message> = Vec::new();
+    // Room for what most requests bring.
+    let mut batch: Vec<Message> = Vec::with_capacity(8);
     if let Err(error) = reply.read(body, &mut batch) {
         return reply.broken(error);
     }

@@ -17,8 +17,6 @@ pub(crate) type Connection = ConnectionHandle<Handed>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handed {
     pub(crate) id: ChunkId,
-    /// Something waits until it is written.
-    pub(crate) is_urgent: bool,
     stopwatch: Stopwatch,
 }
 
@@ -53,32 +51,31 @@ impl Guard {
         self.parked = connection.map(Connection::park);
     }
 
-    /// All frames that there are, up to a limit, each to `take` as soon as it is in `buf`; nothing
-    /// once the receiver has finished. The ticket is that of the last.
+    /// All frames that there are, up to a limit, each to `take`; nothing once the receiver has
+    /// finished. The ticket is that of the last.
     pub(crate) fn poll_frames(
         &mut self,
-        buf: &mut BytesMut,
         waker: &Waker,
         mut take: impl FnMut(Bytes),
     ) -> Poll<Option<Ticket>> {
         let shard = self.shard.clone();
-        let (mut last, mut is_urgent, mut taken_bytes) = (None, false, 0);
+        let (mut last, mut taken_bytes) = (None, 0);
         shard.turn(|turn| {
             self.has_more = true;
             while taken_bytes < FRAMES_BYTES && self.has_more {
-                match self.transmit_in(turn, buf, waker) {
+                let mut frame = BytesMut::new();
+                match self.transmit_in(turn, &mut frame, waker) {
                     Poll::Ready(Some(transmit)) => {
-                        taken_bytes += buf.len();
-                        take(buf.split().freeze());
+                        taken_bytes += frame.len();
+                        take(frame.freeze());
                         last = transmit.chunk.or(last);
                     }
                     Poll::Ready(None) | Poll::Pending => self.has_more = false,
                 }
             }
-            is_urgent = last.is_some_and(|it| turn.endpoint.awaits_writing(it.session));
         });
         match (taken_bytes, &self.receiver) {
-            (1.., _) => Poll::Ready(Some(Ticket::new(&self.shard, last, is_urgent))),
+            (1.., _) => Poll::Ready(Some(Ticket::new(&self.shard, last))),
             (0, None) => Poll::Ready(None),
             (0, Some(_)) => Poll::Pending,
         }
@@ -160,8 +157,8 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    fn new(shard: &Arc<Shard>, chunk: Option<ChunkId>, is_urgent: bool) -> Self {
-        let handed = |id| Handed { id, is_urgent, stopwatch: Stopwatch::started(&shard.app) };
+    fn new(shard: &Arc<Shard>, chunk: Option<ChunkId>) -> Self {
+        let handed = |id| Handed { id, stopwatch: Stopwatch::started(&shard.app) };
         Self { ledger: shard.clone(), chunk: chunk.map(handed) }
     }
 

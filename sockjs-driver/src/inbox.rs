@@ -11,7 +11,7 @@ const AHEAD_COUNT: usize = 32;
 /// And their length: what is taken makes room for the client's next ones.
 const AHEAD_BYTES: usize = 16 * 1024;
 /// Places that an idle session keeps of what a burst needed.
-const KEPT: usize = 4;
+const KEPT: usize = 16;
 
 /// A session's messages for the application, and how far that is.
 #[derive(Default)]

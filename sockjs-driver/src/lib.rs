@@ -66,7 +66,6 @@ pub mod testing;
 mod upload;
 mod waiting;
 mod websocket;
-mod written;
 
 pub use body::Body;
 pub use broadcast::{

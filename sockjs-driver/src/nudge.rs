@@ -8,70 +8,99 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering};
 
-/// Notes that there is something to do, and wakes the task unless it is at it.
-pub(crate) struct Nudge {
-    is_due: AtomicBool,
-    is_polled: AtomicBool,
+/// What a task may be woken for.
+#[derive(Clone, Copy)]
+pub(crate) struct Note(u8);
+
+impl Note {
+    /// The shard has something to do here.
+    pub(crate) const SHARD: Self = Self(Self::SHARD_BIT);
+    /// The application's handler is to be polled: not by what it does for the task itself.
+    pub(crate) const HANDLER: Self = Self(Self::HANDLER_BIT);
+    const SHARD_BIT: u8 = 1;
+    const HANDLER_BIT: u8 = 1 << 1;
+    /// No note: the task is being polled, and looks at them itself.
+    const POLLED: u8 = 1 << 2;
+}
+
+/// The task's side.
+pub(crate) struct Notes {
+    board: Arc<Board>,
+    /// What the board has for the task, so that a look needs no lock.
+    task: Option<Waker>,
+}
+
+/// What both sides share. One word says it all, so that neither can miss what the other does.
+struct Board {
+    notes: AtomicU8,
     task: Mutex<Option<Waker>>,
 }
 
-impl Default for Nudge {
-    /// One that has been called: the first look is due.
-    fn default() -> Self {
-        Self {
-            is_due: AtomicBool::new(true),
-            is_polled: AtomicBool::new(false),
-            task: Mutex::default(),
-        }
-    }
-}
+/// Leaves a note, and wakes the task unless it is at it.
+struct Caller<const NOTE: u8>(Arc<Board>);
 
-impl Nudge {
+impl Notes {
+    /// All are left: the first look is due.
+    pub(crate) fn new() -> Self {
+        let notes = AtomicU8::new(Note::SHARD_BIT | Note::HANDLER_BIT);
+        Self { board: Arc::new(Board { notes, task: Mutex::default() }), task: None }
+    }
+
+    /// Leaves [`Note::SHARD`].
+    pub(crate) fn shard(&self) -> Waker {
+        Arc::new(Caller::<{ Note::SHARD_BIT }>(self.board.clone())).into()
+    }
+
+    /// Leaves [`Note::HANDLER`].
+    pub(crate) fn handler(&self) -> Waker {
+        Arc::new(Caller::<{ Note::HANDLER_BIT }>(self.board.clone())).into()
+    }
+
     /// The task is polled, until [`end`](Self::end).
-    pub(crate) fn begin(&self, waker: &Waker) {
-        self.is_polled.store(true, Ordering::SeqCst);
-        self.wakes(waker);
+    pub(crate) fn begin(&mut self, waker: &Waker) {
+        self.wake(waker);
+        self.board.notes.fetch_or(Note::POLLED, Ordering::AcqRel);
     }
 
     /// This is the task.
-    pub(crate) fn wakes(&self, waker: &Waker) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
-            *task = Some(waker.clone());
+    pub(crate) fn wake(&mut self, waker: &Waker) {
+        if !self.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            self.task = Some(waker.clone());
+            *self.board.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
         }
     }
 
-    /// Takes the note that there is something to do.
-    pub(crate) fn take(&self) -> bool {
-        self.is_due.swap(false, Ordering::SeqCst)
+    /// Takes a note, if it was left.
+    pub(crate) fn take(&self, note: Note) -> bool {
+        let notes = &self.board.notes;
+        notes.load(Ordering::Acquire) & note.0 != 0
+            && notes.fetch_and(!note.0, Ordering::AcqRel) & note.0 != 0
     }
 
-    /// Whether there is something to do.
+    /// Whether any was left.
     pub(crate) fn is_due(&self) -> bool {
-        self.is_due.load(Ordering::SeqCst)
+        self.board.notes.load(Ordering::Acquire) & !Note::POLLED != 0
     }
 
     /// The task looks no longer by itself. Says whether it should once more.
     pub(crate) fn end(&self) -> bool {
-        // Stored first and loaded second, the other way round than where it is woken.
-        self.is_polled.store(false, Ordering::SeqCst);
-        self.is_due()
+        self.board.notes.fetch_and(!Note::POLLED, Ordering::AcqRel) & !Note::POLLED != 0
     }
 }
 
-impl Wake for Nudge {
+impl<const NOTE: u8> Wake for Caller<NOTE> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let was_due = self.is_due.swap(true, Ordering::SeqCst);
-        if was_due || self.is_polled.load(Ordering::SeqCst) {
+        let before = self.0.notes.fetch_or(NOTE, Ordering::AcqRel);
+        if before & (NOTE | Note::POLLED) != 0 {
             return;
         }
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(task) = task {
             task.wake();
         }

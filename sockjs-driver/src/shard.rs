@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
 use sockjs_core::trace::Traced;
-use sockjs_core::{ChunkId, Event, SessionKey, Timestamp};
+use sockjs_core::{Event, SessionKey, Timestamp};
 
 use crate::app::{App, Running};
 use crate::broadcast::Left;
@@ -21,7 +21,6 @@ use crate::observe::{Flow, Seen};
 use crate::session::Inner;
 use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::Waiting;
-use crate::written::Written;
 
 /// For turns that do nothing to which the time matters: an older one counts as the latest one seen,
 /// and a look at the clock is saved.
@@ -31,7 +30,6 @@ pub(crate) const LATEST: Timestamp = Timestamp::EPOCH;
 pub(crate) struct Shard {
     pub(crate) app: Arc<App>,
     me: Weak<Shard>,
-    written: Written,
     state: Mutex<State>,
 }
 
@@ -114,7 +112,6 @@ impl Shard {
         Arc::new_cyclic(|me| Self {
             app,
             me: me.clone(),
-            written: Written::default(),
             state: Mutex::new(state),
         })
     }
@@ -143,12 +140,6 @@ impl Shard {
         (result, opened.map(|session| self.app.handle(session)))
     }
 
-    /// Everything up to and including this chunk was written, which a next turn will tell the
-    /// endpoint, soon.
-    pub(crate) fn note_written(&self, chunk: ChunkId, now: Timestamp) {
-        self.written.note(chunk, now);
-    }
-
     fn take_turn<R>(
         &self,
         now: Timestamp,
@@ -157,8 +148,6 @@ impl Shard {
         let mut aftermath = Aftermath::default();
         let mut guard = self.lock();
         let state = &mut *guard;
-        // First, for what was written in time is not late.
-        self.written.tell(&mut state.endpoint);
         // The application's calls take the latest time seen for now.
         state.endpoint.handle_timeout(now);
         let result = step(&mut Turn {
@@ -226,6 +215,9 @@ impl Shard {
         if let Some(waker) = aftermath.waker {
             waker.wake();
         }
+        if aftermath.more.is_empty() {
+            return;
+        }
         for then in aftermath.more {
             match then {
                 Then::Wake(waker) => waker.wake(),
@@ -267,10 +259,6 @@ impl Ledger<Handed> for Shard {
         if let Some(first) = chunks.first() {
             first.stopwatch().stop(&self.app);
         }
-        if !chunks.iter().any(|chunk| chunk.is_urgent) {
-            let now = self.app.now();
-            return chunks.iter().for_each(|chunk| self.note_written(chunk.id, now));
-        }
         self.turn(|turn| {
             for chunk in chunks {
                 turn.endpoint.handle_written(chunk.id, turn.now);
@@ -310,9 +298,8 @@ impl Future for TimerTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(shard) = self.shard.upgrade() else { return Poll::Ready(()) };
-            let now = shard.app.now();
-            shard.turn_at(now, |_| ());
-            let Some(deadline) = shard.sleep_until(now, cx.waker()) else { return Poll::Pending };
+            shard.turn(|_| ());
+            let Some(deadline) = shard.sleep_until(cx.waker()) else { return Poll::Pending };
             let runtime = &shard.app.runtime;
             let at = shard.app.clock.instant(deadline);
             let sleep = self.sleep.get_or_insert_with(|| runtime.sleep_until(at));
@@ -326,11 +313,11 @@ impl Future for TimerTask {
 
 impl Shard {
     /// Notes that the timer task sleeps, and returns until when.
-    fn sleep_until(&self, now: Timestamp, waker: &Waker) -> Option<Timestamp> {
+    fn sleep_until(&self, waker: &Waker) -> Option<Timestamp> {
         let mut state = self.lock();
         let deadline = state.endpoint.poll_timeout();
         state.timer.sleeps_until = deadline;
         state.timer.waker = Some(waker.clone());
-        deadline.into_iter().chain(self.written.sleep(now, waker)).min()
+        deadline
     }
 }

@@ -92,6 +92,22 @@ struct Holding {
     is_starved: bool,
 }
 
+impl Holding {
+    /// Counts in the total what its queues hold now.
+    fn tally(&mut self, stats: &mut Stats) {
+        let queued = self.session.queued_bytes();
+        stats.queued_bytes += queued;
+        stats.queued_bytes -= self.tallied_bytes;
+        self.has_freed |= queued < self.tallied_bytes;
+        self.tallied_bytes = queued;
+    }
+
+    /// Whether it has events, and is not among the ready ones yet.
+    fn becomes_ready(&mut self) -> bool {
+        !self.session.flags.is_empty() && !std::mem::replace(&mut self.is_ready, true)
+    }
+}
+
 impl Endpoint {
     /// An endpoint without sessions. `shard` is its number among the endpoints of the service.
     pub fn new(service: Service, shard: u16, quota: Quota, seed: Seed) -> Self {
@@ -287,12 +303,6 @@ impl Endpoint {
         sent
     }
 
-    /// Whether more can be sent, or the session can end, only once what was handed is written. If not,
-    /// [`handle_written`](Self::handle_written) may be told a little later, along with something else.
-    pub fn awaits_writing(&self, key: SessionKey) -> bool {
-        self.sessions.get(key.slot).is_some_and(|holding| holding.session.awaits_writing())
-    }
-
     /// Whether a receiver is attached: what is sent now leaves at once.
     pub fn has_receiver(&self, key: SessionKey) -> bool {
         self.sessions.get(key.slot).is_some_and(|holding| holding.session.has_receiver())
@@ -360,7 +370,14 @@ impl Endpoint {
                 continue;
             };
             let session = &mut holding.session;
-            match session.flags.take_first() {
+            let first = session.flags.take_first();
+            // One that has ended stays for a last look.
+            let is_done = session.flags.is_empty() && (first.is_empty() || !session.is_closed());
+            if is_done {
+                holding.is_ready = false;
+                self.ready.pop_front();
+            }
+            match first {
                 Flags::OPENED => match session.info.take() {
                     Some(info) => return Some(Event::Opened(key, *info)),
                     None => continue,
@@ -373,15 +390,9 @@ impl Endpoint {
                     Some(report) => return Some(Event::Closed(key, *report)),
                     None => continue,
                 },
-                _ => {
-                    holding.is_ready = false;
-                    let is_closed = session.is_closed();
-                    self.ready.pop_front();
-                    // It may be forgotten now that its last events are taken.
-                    if is_closed {
-                        self.settle(slot);
-                    }
-                }
+                // It may be forgotten now that its last events are taken.
+                _ if session.is_closed() => self.settle(slot),
+                _ => {}
             }
         }
     }
@@ -418,8 +429,20 @@ impl Endpoint {
                 receiver.transmit_alone(buf)
             }
         };
-        self.touch(key.slot);
+        self.follow_frame(key.slot);
         transmit.map(|transmit| self.counted(transmit))
+    }
+
+    /// Notes that a frame was taken: where it sets no deadline before the one that is kept already,
+    /// nothing follows from it.
+    fn follow_frame(&mut self, slot: Slot) {
+        let Some(holding) = self.sessions.get(slot) else { return };
+        let earliest = Session::earliest_after_frame(self.service.settings(), self.now);
+        let is_known = holding.is_opened && holding.session.is_flowing();
+        match is_known && holding.scheduled.is_some_and(|at| at <= earliest) {
+            true => self.stir(slot),
+            false => self.touch(slot),
+        }
     }
 
     /// Whether the session of a receiver ended without it: all that it would still get is the close
@@ -500,29 +523,29 @@ impl Endpoint {
     }
 
     /// As [`touch`](Self::touch), of what moves no deadline forward and ends no session, as each
-    /// message does: mostly nothing follows from it.
+    /// message does: mostly nothing follows from it but an event.
     fn stir(&mut self, slot: Slot) {
-        self.tally(slot);
-        let Some(holding) = self.sessions.get(slot) else { return };
-        let has_fed = holding.has_freed && !self.starved.is_empty();
-        if has_fed || !holding.session.flags.is_empty() {
+        let Some(holding) = self.sessions.get_mut(slot) else { return };
+        holding.tally(&mut self.stats);
+        if holding.has_freed && !self.starved.is_empty() {
             self.touched.push(slot);
+        } else if holding.becomes_ready() {
+            self.ready.push_back(slot);
         }
     }
 
     fn tally(&mut self, slot: Slot) {
-        let Some(holding) = self.sessions.get_mut(slot) else { return };
-        let queued = holding.session.queued_bytes();
-        self.stats.queued_bytes += queued;
-        self.stats.queued_bytes -= holding.tallied_bytes;
-        holding.has_freed |= queued < holding.tallied_bytes;
-        holding.tallied_bytes = queued;
+        if let Some(holding) = self.sessions.get_mut(slot) {
+            holding.tally(&mut self.stats);
+        }
     }
 
     fn settle_touched(&mut self) {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.drain(..).for_each(|slot| self.settle(slot));
-        self.touched = touched;
+        if !self.touched.is_empty() {
+            let mut touched = std::mem::take(&mut self.touched);
+            touched.drain(..).for_each(|slot| self.settle(slot));
+            self.touched = touched;
+        }
         // A deadline that was over before it was set, and then moved, asks for no further call.
         let sessions = &self.sessions;
         self.timers.forget_stale(self.now, |entry| {
@@ -534,11 +557,10 @@ impl Endpoint {
     /// step with it.
     fn settle(&mut self, slot: Slot) {
         let Some(holding) = self.sessions.get_mut(slot) else { return };
-        let session = &holding.session;
-        if session.flags != Flags::default() && !holding.is_ready {
-            holding.is_ready = true;
+        if holding.becomes_ready() {
             self.ready.push_back(slot);
         }
+        let session = &holding.session;
         if !holding.is_opened && session.is_opened() {
             holding.is_opened = true;
             self.stats.session_opened(session.transport);

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::limits::Limits;
 use crate::settings::SlowConsumers;
 
 /// The longest a jsonp poll may wait: clients give a poll up after 35 s (PROTOCOL §5 rule 8).
@@ -37,6 +38,13 @@ impl Session {
         let mut earliest = Timestamp::MAX;
         self.deadlines(settings, |at, _| earliest = earliest.min(at));
         (earliest < Timestamp::MAX).then_some(earliest)
+    }
+
+    /// No frame that is handed to the receiver of an open session sets a deadline before this.
+    pub(crate) fn earliest_after_frame(settings: &Settings, now: Timestamp) -> Timestamp {
+        let Limits { write_stall, pong_deadline, .. } = settings.limits;
+        let heartbeat = settings.heartbeat_delay.unwrap_or(Duration::MAX);
+        now + write_stall.min(pong_deadline).min(heartbeat)
     }
 
     /// Does whatever is due. A call too early does nothing.

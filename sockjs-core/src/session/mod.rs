@@ -319,11 +319,6 @@ impl Session {
         matches!((&self.phase, &self.link), (Phase::Open, Link::Attached(_)))
     }
 
-    /// Whether something waits for chunks to be written.
-    pub(crate) fn awaits_writing(&self) -> bool {
-        self.waits.sender || self.outbox.is_waiting() || !matches!(self.phase, Phase::Open)
-    }
-
     /// Whether a sender was told that there is no room, and not yet that there is.
     pub(crate) fn has_waiting_sender(&self) -> bool {
         self.waits.sender

@@ -89,7 +89,7 @@ impl Outbox {
     }
 
     /// The waiting messages, first first.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Message> {
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Message> + Clone {
         self.queue.range(self.in_flight_messages..)
     }
 
@@ -120,12 +120,18 @@ impl Outbox {
     /// The chunk was written, and so was all that its receiver was handed before it. Another
     /// receiver's chunks have a connection of their own, whose word is awaited.
     pub(crate) fn written(&mut self, seq: u64, now: Timestamp) {
-        let Some(at) = self.position(seq) else { return };
-        let receiver = self.in_flight.get(at).map(|chunk| chunk.receiver);
-        let known = self.in_flight.range_mut(..=at);
-        known
-            .filter(|chunk| Some(chunk.receiver) == receiver)
-            .for_each(|chunk| chunk.is_written = true);
+        match self.in_flight.front_mut() {
+            // Mostly it is alone.
+            Some(first) if first.seq == seq => first.is_written = true,
+            _ => {
+                let Some(at) = self.position(seq) else { return };
+                let receiver = self.in_flight.get(at).map(|chunk| chunk.receiver);
+                let known = self.in_flight.range_mut(..=at);
+                known
+                    .filter(|chunk| Some(chunk.receiver) == receiver)
+                    .for_each(|chunk| chunk.is_written = true);
+            }
+        }
         self.progress = now;
         while self.in_flight.front().is_some_and(|chunk| chunk.is_written)
             && let Some(chunk) = self.in_flight.pop_front()

@@ -100,7 +100,7 @@ mod tests {
         let callback = Callback::parse(Some("c=cb"), transport).unwrap();
         let mut out = BytesMut::new();
         transport.wrap(callback.as_ref(), &mut out, |out| {
-            frame::write_messages(&[Message::text(text)], 0, out);
+            frame::write_messages([Message::text(text)].iter(), 0, out);
         });
         let mut hasher = Fnv::default();
         shape(&out, &mut hasher);

@@ -319,7 +319,7 @@ mod tests {
         fn frames_are_escaped_as_strings_are(texts in prop::collection::vec("(?s)[a-c\"\\\\<%é\u{2028}]{0,8}", 0..5)) {
             let messages: Vec<_> = texts.into_iter().map(Message::text).collect();
             let mut frame = BytesMut::new();
-            frame::write_messages(&messages, usize::MAX, &mut frame);
+            frame::write_messages(messages.iter(), usize::MAX, &mut frame);
             let frame = std::str::from_utf8(&frame).unwrap();
             for (transport, html, before) in
                 [(Transport::HtmlFile, true, "<script>\np(\""), (Transport::Jsonp, false, "/**/cb(\"")]

@@ -250,30 +250,6 @@ fn who_found_the_total_full_is_called_one_at_a_time_until_a_part_of_it_is_free()
 }
 
 #[test]
-fn writes_are_awaited_where_something_follows_from_them() {
-    let (mut sim, key) = open();
-    let state = |sim: &Sim| (sim.endpoint.awaits_writing(key), sim.endpoint.is_full(key));
-    for number in 0..10 {
-        sim.send(1, number.to_string()).unwrap();
-    }
-    assert_eq!(state(&sim), (false, false), "all is handed, and nobody waits for room");
-    sim.send(1, "x").unwrap_err();
-    assert_eq!(state(&sim), (true, true));
-    sim.all_written("w");
-    assert_eq!(state(&sim), (false, false));
-    sim.close(1, sockjs_core::CloseReason::GO_AWAY);
-    assert_eq!(state(&sim), (true, false), "the end");
-
-    let mut sim = Sim::new(|settings| settings.limits.window_bytes = 1);
-    sim.writes = false;
-    sim.receive("w", "/000/s/websocket");
-    sim.send(1, "x").unwrap();
-    assert_eq!(state(&sim), (true, false), "the window");
-    sim.written("w");
-    assert_eq!(state(&sim), (false, false));
-}
-
-#[test]
 fn the_deadline_moves_to_the_delay_after_the_last_write() {
     let mut sim = Sim::new(|_| ());
     sim.writes = false;

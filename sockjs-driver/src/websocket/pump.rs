@@ -6,7 +6,6 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
@@ -23,7 +22,7 @@ use crate::app::Running;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
-use crate::nudge::Nudge;
+use crate::nudge::{Note, Notes};
 use crate::observe::Stopwatch;
 use crate::shard::Turn;
 
@@ -44,13 +43,12 @@ pub(crate) fn run(
     claim: Claim,
 ) -> impl Future<Output = ()> + Send + use<> {
     let timer = guard.shard().app.runtime.clone();
-    let (call, nudge) = (Arc::<Nudge>::default(), Arc::<Nudge>::default());
+    let notes = Notes::new();
     Pump {
         handler: None,
-        handler_waker: call.clone().into(),
-        call,
-        waker: nudge.clone().into(),
-        nudge,
+        handler_waker: notes.handler(),
+        waker: notes.shard(),
+        notes,
         key: guard.session(),
         transport: guard.transport().unwrap_or(Transport::Websocket),
         io,
@@ -67,8 +65,6 @@ pub(crate) fn run(
         write_count: 0,
         is_blocked: false,
         handed: None,
-        flushed: None,
-        is_urgent: false,
         may_transmit: false,
         stopwatch: Stopwatch::default(),
         has_begun: false,
@@ -81,13 +77,9 @@ struct Pump {
     /// The application's handler of the session, from its opening on. It has no task of its own, so
     /// that a message and its answer wake one task only.
     handler: Option<Running>,
-    /// Set when the handler is to be polled: not by what it does for the pump itself.
-    call: Arc<Nudge>,
-    /// Which does that.
+    notes: Notes,
     handler_waker: Waker,
-    /// Set when the shard has something to do here.
-    nudge: Arc<Nudge>,
-    /// Which does that.
+    /// The shard's.
     waker: Waker,
     io: Stream,
     guard: Guard,
@@ -111,10 +103,6 @@ struct Pump {
     is_blocked: bool,
     /// The last chunk in `output`.
     handed: Option<ChunkId>,
-    /// The last chunk that was flushed, until the endpoint is told.
-    flushed: Option<ChunkId>,
-    /// Something waits for that.
-    is_urgent: bool,
     /// Something to transmit may have come since there was nothing.
     may_transmit: bool,
     /// On what is handed and not flushed.
@@ -156,15 +144,14 @@ impl Future for Pump {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = self.get_mut();
-        pump.call.begin(cx.waker());
-        pump.nudge.begin(cx.waker());
+        pump.notes.begin(cx.waker());
         let polled = pump.poll_all(cx);
         if polled.is_ready() {
             // It runs to its end, whatever became of the client.
             if let Some(handler) = pump.handler.take() {
                 pump.guard.shard().app.spawn(handler);
             }
-        } else if pump.call.end() | pump.nudge.end() {
+        } else if pump.notes.end() {
             cx.waker().wake_by_ref();
         }
         polled
@@ -177,18 +164,18 @@ impl Pump {
             let is_written = self.output.is_empty();
             ready!(self.deadline.poll(self.phase, is_written, self.write_count, cx));
             if self.phase == Phase::Open {
-                self.gone(Gone::Stalled);
+                self.guard.gone(Gone::Stalled);
             }
         }
         Poll::Ready(())
     }
 
     fn rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
-        let (mut flushed, mut is_drained) = (false, false);
+        let mut is_drained = false;
         // The time of this poll: a look at the clock costs as much as a turn.
         let now = self.guard.shard().app.now();
         for round in 0..ROUNDS {
-            if self.call.take() {
+            if self.notes.take(Note::HANDLER) {
                 self.run_handler();
             }
             // The open frame comes before the answer to anything that came with the handshake.
@@ -197,24 +184,19 @@ impl Pump {
             if std::mem::take(&mut self.has_unparsed) {
                 self.parse();
             }
-            if has_read || flushed || self.is_nudged() || self.may_transmit {
+            if has_read || self.is_nudged() || self.may_transmit {
                 self.exchange(now)?;
             }
-            flushed = match self.poll_flush(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.stopwatch.stop(&self.guard.shard().app);
-                    self.note_flushed(now);
-                    self.flushed.is_some()
-                }
+            match self.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.flushed(now),
                 Poll::Ready(Err(_)) => return Err(Ended),
-                Poll::Pending => false,
-            };
+                Poll::Pending => {}
+            }
             if self.phase == Phase::Closed && self.output.is_empty() {
                 return Err(Ended);
             }
             let has_more = self.may_transmit && self.output.is_empty();
-            let is_called = self.call.is_due() || self.nudge.is_due();
-            if round > 0 && !has_read && !flushed && !has_more && !is_called {
+            if round > 0 && !has_read && !has_more && !self.notes.is_due() {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -225,7 +207,7 @@ impl Pump {
 
     /// Whether the shard has called.
     fn is_nudged(&mut self) -> bool {
-        if !self.nudge.take() {
+        if !self.notes.take(Note::SHARD) {
             return false;
         }
         self.may_transmit = true;
@@ -287,7 +269,7 @@ impl Pump {
     /// The connection ended: what arrived before counts.
     fn left(&mut self) {
         self.deliver_rest();
-        self.gone(Gone::Disconnected);
+        self.guard.gone(Gone::Disconnected);
     }
 
     fn parse(&mut self) {
@@ -318,7 +300,7 @@ impl Pump {
     /// The peer closed: what it sent before counts.
     fn closed(&mut self, why: Option<(u16, String)>) {
         self.deliver_rest();
-        self.gone(Gone::Closed(why.map(|(code, text)| CloseReason::new(code, text))));
+        self.guard.gone(Gone::Closed(why.map(|(code, text)| CloseReason::new(code, text))));
         self.phase = Phase::Closed;
     }
 
@@ -326,31 +308,17 @@ impl Pump {
     fn violated(&mut self, reason: CloseReason) {
         self.deliver_rest();
         self.codec.close(reason.websocket_code(), reason.text(), &mut self.output);
-        self.gone(Gone::Violation(reason));
+        self.guard.gone(Gone::Violation(reason));
         self.phase = Phase::Closing;
     }
 
-    /// The peer has ended the session; what was flushed to it before counts.
-    fn gone(&mut self, why: Gone) {
-        self.settle();
-        self.guard.gone(why);
-    }
 
-    /// Everything handed was flushed: to be told in an own turn only if somebody waits for that.
-    fn note_flushed(&mut self, now: Timestamp) {
-        self.flushed = self.handed.take().or(self.flushed);
-        if !self.is_urgent
-            && self.phase == Phase::Open
-            && let Some(chunk) = self.flushed.take()
-        {
-            self.guard.shard().note_written(chunk, now);
-        }
-    }
-
-    /// Tells what was flushed.
-    fn settle(&mut self) {
-        if let Some(chunk) = self.flushed.take() {
-            self.guard.shard().turn(|turn| turn.endpoint.handle_written(chunk, turn.now));
+    /// Everything handed was flushed.
+    fn flushed(&mut self, now: Timestamp) {
+        if let Some(chunk) = self.handed.take() {
+            let shard = self.guard.shard();
+            self.stopwatch.stop(&shard.app);
+            shard.turn_at(now, |turn| turn.endpoint.handle_written(chunk, now));
         }
     }
 
@@ -362,18 +330,14 @@ impl Pump {
         }
     }
 
-    /// One turn: confirms what was flushed, passes messages in, takes frames out.
+    /// One turn: passes messages in, takes frames out.
     fn exchange(&mut self, now: Timestamp) -> Result<(), Ended> {
         let shard = self.guard.shard().clone();
         let (is_over, opened) = shard.turn_to_open(now, |turn| {
-            if let Some(chunk) = self.flushed.take() {
-                turn.endpoint.handle_written(chunk, turn.now);
-            }
             self.deliver(turn);
             if self.may_transmit {
                 self.transmit(turn);
             }
-            self.is_urgent = self.key.is_some_and(|key| turn.endpoint.awaits_writing(key));
             // A session that ends by itself while its frames pile up has a peer that does not read:
             // no close would reach it.
             self.output.len() >= OUTPUT_BYTES && self.guard.is_over_in(turn, &self.waker)
@@ -465,7 +429,6 @@ impl Pump {
 /// What was handed and not flushed is lost; then the guard tells that the receiver is gone.
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.settle();
         if let Some(chunk) = self.handed.take() {
             self.guard.shard().turn(|turn| turn.endpoint.handle_lost(chunk, turn.now));
         }
