@@ -145,12 +145,13 @@ impl Service {
     ) -> Route {
         let settings = self.settings();
         let rest = self.below(head.uri.path());
-        let answer = self.with_cookie(answer_below(rest), rest, &head);
+        let resource = rest.and_then(Resource::parse);
+        let answer = self.with_cookie(answer_below(rest, resource), rest, &head);
         if !settings.origins.admits(&head, settings.admit_anonymous) {
             let refused = answer.text(StatusCode::FORBIDDEN, "Origin not allowed\n");
             return Route::Respond(Refusal::Origin.mark(refused));
         }
-        let Some(resource) = rest.and_then(Resource::parse) else {
+        let Some(resource) = resource else {
             return Route::Respond(Refusal::NotFound.mark(not_found(answer)));
         };
         if !resource.is_offered(settings.transports) {
@@ -269,9 +270,10 @@ impl Service {
 }
 
 /// An answer with the caching headers of its path, known or not.
-fn answer_below(rest: Option<&str>) -> Answer {
-    match rest {
-        Some(rest) if rest == "/info" || path::is_of_session(rest) => Answer::uncached(),
-        _ => Answer::default(),
-    }
+fn answer_below(rest: Option<&str>, resource: Option<Resource>) -> Answer {
+    let is_uncached = match resource {
+        Some(resource) => resource == Resource::Info || resource.names_session(),
+        None => rest.is_some_and(path::is_of_session),
+    };
+    if is_uncached { Answer::uncached() } else { Answer::default() }
 }

@@ -62,14 +62,16 @@ impl App {
         self.is_draining.load(Ordering::Acquire)
     }
 
-    /// Who sent a request; `None` if the application does not care.
+    /// Who sent a request, `None` if the application does not care, and the time then; before it was
+    /// `now`.
     pub(crate) async fn authorize(
         &self,
         head: &request::Parts,
-    ) -> Result<Option<Principal>, StatusCode> {
+        now: Timestamp,
+    ) -> Result<(Option<Principal>, Timestamp), StatusCode> {
         match &self.authorize {
-            Some(authorize) => authorize(head).await,
-            None => Ok(None),
+            Some(authorize) => Ok((authorize(head).await?, self.now())),
+            None => Ok((None, now)),
         }
     }
 

@@ -16,7 +16,7 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use sockjs_core::{
     Action, Grade, Message, Peer, ReceivePermit, Refusal, Refused, Route, SendPermit, SendReply,
-    SessionKey, WebsocketPermit,
+    SessionKey, Timestamp, WebsocketPermit,
 };
 
 use crate::body::Body;
@@ -87,29 +87,31 @@ impl Hub {
             head.extensions.get::<PeerAddr>().map(|peer| peer.0),
             if connection.is_some() { Grade::Socket } else { Grade::Taken },
         );
-        let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer)))
+        // Good for the first turn too, which is in the same poll of a task.
+        let now = self.app.now();
+        let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer, now)))
             .unwrap_or_else(|_| Route::Respond(panicked()));
         let hub = self.clone();
         let answer = async move {
             match route {
                 Route::Respond(response) => hub.refuse(response, body, expects).await,
-                Route::Receive(permit) => hub.receive(permit, connection).await,
-                Route::Send(permit) => hub.receive_messages(permit, body, expects).await,
-                Route::Websocket(permit) => hub.upgrade(permit, upgrade, connection).await,
+                Route::Receive(permit) => hub.receive(permit, connection, now).await,
+                Route::Send(permit) => hub.receive_messages(permit, body, expects, now).await,
+                Route::Websocket(permit) => hub.upgrade(permit, upgrade, connection, now).await,
             }
         };
         Answering { hub: self, answer }
     }
 
-    fn route(&self, head: request::Parts, peer: &Peer) -> Route {
+    fn route(&self, head: request::Parts, peer: &Peer, now: Timestamp) -> Route {
         if self.app.is_draining() {
-            return self.service.route_draining(head, peer, self.app.now());
+            return self.service.route_draining(head, peer, now);
         }
         // Only info shows it, and it costs a system call. Without a source of randomness the
         // operating system is broken, and a constant then only lets caches repeat themselves.
         let is_info = self.service.is_info(head.uri.path());
         let entropy = if is_info { getrandom::u32().unwrap_or_default() } else { 0 };
-        self.service.route(head, peer, entropy, self.app.now())
+        self.service.route(head, peer, entropy, now)
     }
 
     /// A complete answer, after what the client may still be sending.
@@ -135,15 +137,16 @@ impl Hub {
         &self,
         permit: Box<ReceivePermit>,
         connection: Option<Connection>,
+        now: Timestamp,
     ) -> Response<Body> {
-        let who = match self.app.authorize(permit.head()).await {
-            Ok(who) => who,
+        let (who, now) = match self.app.authorize(permit.head(), now).await {
+            Ok(known) => known,
             Err(status) => return permit.refuse(status).map(Body::full),
         };
         let (head, guard) = {
             let shard = self.shard_of(permit.id());
             let mut waiting = None;
-            let mut action = shard.turn(|turn| {
+            let mut action = shard.turn_at(now, |turn| {
                 if turn.endpoint.is_occupied(&permit) {
                     waiting = Some((permit, who));
                     return None;
@@ -177,19 +180,21 @@ impl Hub {
         permit: Box<SendPermit>,
         body: B,
         expects: bool,
+        now: Timestamp,
     ) -> Response<Body> {
-        let who = match self.app.authorize(permit.head()).await {
-            Ok(who) => who,
+        let (who, now) = match self.app.authorize(permit.head(), now).await {
+            Ok(known) => known,
             // In a box, here and below: rare, while each request would have room for it.
             Err(status) => {
                 return Box::pin(self.refuse(permit.refuse(status), body, expects)).await;
             }
         };
         let shard = self.shard_of(permit.id());
-        let admitted = shard.turn(|turn| match turn.endpoint.handle_send(*permit, who, turn.now) {
-            Action::Collect { session, max_bytes, reply } => Ok((session, max_bytes, reply)),
-            refused => Err(Box::new(refused)),
-        });
+        let admitted =
+            shard.turn_at(now, |turn| match turn.endpoint.handle_send(*permit, who, turn.now) {
+                Action::Collect { session, max_bytes, reply } => Ok((session, max_bytes, reply)),
+                refused => Err(Box::new(refused)),
+            });
         let (session, max_bytes, reply) = match admitted.map_err(|refused| *refused) {
             Ok(admitted) => admitted,
             Err(Action::Respond(response)) => {
@@ -217,14 +222,16 @@ impl Hub {
         permit: Box<WebsocketPermit>,
         upgrade: Option<OnUpgrade>,
         connection: Option<Connection>,
+        now: Timestamp,
     ) -> Response<Body> {
-        let who = match self.app.authorize(permit.head()).await {
-            Ok(who) => who,
+        let (who, now) = match self.app.authorize(permit.head(), now).await {
+            Ok(known) => known,
             Err(status) => return permit.refuse(status).map(Body::full),
         };
         let Some(upgrade) = upgrade else { return unexpected() };
         let shard = self.any_shard();
-        let action = shard.turn(|turn| turn.endpoint.handle_websocket(*permit, who, turn.now));
+        let action =
+            shard.turn_at(now, |turn| turn.endpoint.handle_websocket(*permit, who, turn.now));
         match action {
             Action::Respond(response) => response.map(Body::full),
             Action::Upgrade { head, receiver } => {

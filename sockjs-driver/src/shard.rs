@@ -109,11 +109,7 @@ impl Shard {
             timer: TimerState::default(),
             seen: Seen::default(),
         };
-        Arc::new_cyclic(|me| Self {
-            app,
-            me: me.clone(),
-            state: Mutex::new(state),
-        })
+        Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
     }
 
     /// One step of the endpoint, with all that follows from it.

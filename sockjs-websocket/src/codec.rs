@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use bytes::{Buf, BytesMut};
 use sockjs_core::FrameKind;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Error, Message, Utf8Bytes};
+use tungstenite::{Error, Message};
 
 use super::frame::{self, Mark, NOT_UTF8, OVER_LIMIT, Opcode, Violation, protocol};
 use super::incoming::{Incoming, Text};
@@ -266,7 +266,7 @@ impl Codec {
         };
         Ok(match message {
             Message::Text(_) | Message::Binary(_) if self.phase != Phase::Open => None,
-            Message::Text(text) => Some(Incoming::Text(Text(text))),
+            Message::Text(text) => Some(Incoming::Text(Text::new(text.into())?)),
             Message::Binary(bytes) => Some(Incoming::Binary(bytes)),
             Message::Pong(_) => Some(Incoming::Pong),
             // The machine writes the pong by itself before it reads on.
@@ -282,8 +282,7 @@ fn take_message(mut frame: BytesMut) -> Result<Incoming, Violation> {
     let is_text = frame::is_text(&frame);
     frame::unmask(&mut frame);
     if is_text {
-        let text = Utf8Bytes::try_from(frame.freeze()).map_err(|_| NOT_UTF8)?;
-        return Ok(Incoming::Text(Text(text)));
+        return Text::new(frame.freeze()).map(Incoming::Text);
     }
     Ok(Incoming::Binary(frame.freeze()))
 }
@@ -361,7 +360,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Result<Incoming, Violation> {
-        Ok(Incoming::Text(Text(text.into())))
+        Text::new(Bytes::copy_from_slice(text.as_bytes())).map(Incoming::Text)
     }
 
     #[test]
@@ -572,7 +571,7 @@ mod tests {
     #[test]
     fn what_arrives_is_what_the_core_takes() {
         for (incoming, frame) in [
-            (Incoming::Text(Text("x".into())), ClientFrame::Text("x")),
+            (text("x").unwrap(), ClientFrame::Text("x")),
             (Incoming::Binary(Bytes::from_static(b"x")), ClientFrame::Binary(b"x")),
             (Incoming::Pong, ClientFrame::Pong),
             (Incoming::Closed(None), ClientFrame::Close(None)),

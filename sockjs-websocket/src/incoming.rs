@@ -4,7 +4,8 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use sockjs_core::{ClientFrame, CloseReason};
-use tungstenite::Utf8Bytes;
+
+use super::frame::{NOT_UTF8, Violation};
 
 /// Something arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +20,22 @@ pub enum Incoming {
     Closed(Option<(u16, String)>),
 }
 
-/// The text of a message. It shares the machine's buffer: copy what is kept for long.
+/// The text of a message. It shares the buffer that it was read into: copy what is kept for long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text(pub(super) Utf8Bytes);
+pub struct Text(Bytes);
 
 impl Text {
-    /// The text.
+    /// The text. Looked through once more, which costs little beside what is done with a text.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        simdutf8::basic::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The text that these are, if they are UTF-8.
+    pub(super) fn new(bytes: Bytes) -> Result<Self, Violation> {
+        match simdutf8::basic::from_utf8(&bytes) {
+            Ok(_) => Ok(Self(bytes)),
+            Err(_) => Err(NOT_UTF8),
+        }
     }
 }
 

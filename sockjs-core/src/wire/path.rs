@@ -133,8 +133,7 @@ impl Resource {
     pub fn allows(self, method: &Method) -> bool {
         // `OPTIONS` for eventsource is answered (PROTOCOL §2) though its 405 does not name it.
         let preflight = matches!(self, Self::Receive(Transport::EventSource));
-        let mut names = self.allow().as_bytes().split(|byte| matches!(byte, b',' | b' '));
-        names.any(|name| name == method.as_str().as_bytes())
+        self.allow().split(", ").any(|name| name == method.as_str())
             || (preflight && method == Method::OPTIONS)
     }
 

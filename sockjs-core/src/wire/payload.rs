@@ -39,7 +39,7 @@ pub fn read(
     limit_bytes: usize,
     batch: &mut Vec<Message>,
 ) -> Result<(), PayloadError> {
-    let text = std::str::from_utf8(payload).map_err(|_| PayloadError::Broken)?;
+    let text = simdutf8::basic::from_utf8(payload).map_err(|_| PayloadError::Broken)?;
     parse(text, false, limit_bytes, batch)
 }
 

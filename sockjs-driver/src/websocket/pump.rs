@@ -312,7 +312,6 @@ impl Pump {
         self.phase = Phase::Closing;
     }
 
-
     /// Everything handed was flushed.
     fn flushed(&mut self, now: Timestamp) {
         if let Some(chunk) = self.handed.take() {
