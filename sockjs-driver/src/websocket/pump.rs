@@ -1,6 +1,6 @@
 //! Drives one WebSocket (DESIGN §4): read a burst, parse it outside of the lock, one turn in, one
-//! turn out, one write; then a turn that confirms, looks for more and stores the waker, all at
-//! once, for lost wake-ups live between these.
+//! turn out, one write, and a turn that tells what was written. The turn that finds nothing more to
+//! transmit stores the waker, for lost wake-ups live between these.
 
 use std::future::Future;
 use std::io;
