@@ -145,6 +145,32 @@ fn a_raw_websocket_whose_application_lags_is_pinged_again() {
     ]);
 }
 
+/// A frame sets a deadline that comes before one that is kept already.
+#[test]
+fn what_a_frame_is_waited_for_is_not_forgotten_over_what_is_waited_for_before() {
+    let has = |sim: &mut Sim, expected| {
+        let lines = sim.take_transcript();
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{lines:?}");
+    };
+    let mut sim = Sim::new(|settings| settings.limits.pong_deadline = secs(2));
+    sim.receive("w", "/000/s/websocket");
+    sim.advance(secs(24));
+    sim.writes = false;
+    sim.send(1, "x").unwrap();
+    sim.skip();
+    sim.advance(secs(4));
+    has(&mut sim, "+27.000s w: c[3000");
+
+    let mut sim = Sim::new(|settings| settings.limits.write_stall = secs(2));
+    sim.receive("w", "/000/s/websocket");
+    sim.advance(secs(16));
+    sim.writes = false;
+    sim.send(1, "x").unwrap();
+    sim.skip();
+    sim.advance(secs(4));
+    has(&mut sim, "+18.000s #1: closed SlowConsumer");
+}
+
 #[test]
 fn no_pong_within_10_seconds_closes() {
     let mut sim = Sim::new(|_| ());
