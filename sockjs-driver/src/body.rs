@@ -88,7 +88,7 @@ impl Stream {
         if let Some(taken) = self.taken.take() {
             taken.taken();
         }
-        self.notes.wake(cx.waker());
+        self.notes.wakes(cx.waker());
         if !self.notes.take(Note::SHARD) && !self.guard.has_more() {
             return Poll::Pending;
         }

@@ -87,7 +87,7 @@ impl Hub {
             head.extensions.get::<PeerAddr>().map(|peer| peer.0),
             if connection.is_some() { Grade::Socket } else { Grade::Taken },
         );
-        // Good for the first turn too, which is in the same poll of a task.
+        // Good for the first turn too, which mostly follows in the same poll of a task.
         let now = self.app.now();
         let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer, now)))
             .unwrap_or_else(|_| Route::Respond(panicked()));

@@ -60,12 +60,12 @@ impl Notes {
 
     /// The task is polled, until [`end`](Self::end).
     pub(crate) fn begin(&mut self, waker: &Waker) {
-        self.wake(waker);
+        self.wakes(waker);
         self.board.notes.fetch_or(Note::POLLED, Ordering::AcqRel);
     }
 
     /// This is the task.
-    pub(crate) fn wake(&mut self, waker: &Waker) {
+    pub(crate) fn wakes(&mut self, waker: &Waker) {
         if !self.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
             self.task = Some(waker.clone());
             *self.board.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
