@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
@@ -238,17 +238,21 @@ impl Hub {
                 let guard = Guard::new(shard.clone(), receiver);
                 let service = self.service.clone();
                 let claim = self.incoming.claim();
+                let mut answer = head.map(|()| Body::default());
+                if let Some(connection) = &connection {
+                    connection.hold_back(&mut answer);
+                }
                 self.app.runtime.spawn(Box::pin(async move {
                     // An upgrade that fails drops the guard, which tells.
                     if let Ok(upgraded) = upgrade.await {
-                        let stream = match connection {
+                        let (stream, front) = match connection {
                             Some(connection) => connection.open(upgraded),
-                            None => Stream::from(upgraded),
+                            None => (Stream::from(upgraded), BytesMut::new()),
                         };
-                        pump::run(stream, guard, service.settings(), claim).await;
+                        pump::run(stream, front, guard, service.settings(), claim).await;
                     }
                 }));
-                head.map(|()| Body::default())
+                answer
             }
             _ => unexpected(),
         }

@@ -2,6 +2,7 @@
 //! others, and its answers to HTTP/1.0.
 
 use std::{
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -67,7 +68,7 @@ where
 {
     type Response = Response<Content<B>>;
     type Error = S::Error;
-    type Future = Answer<S::Future>;
+    type Future = Answer<S::Future, C>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let answering = Some(self.progress.begin());
@@ -76,23 +77,31 @@ where
         }
         let is_old = request.version() == Version::HTTP_10;
         request.extensions_mut().insert(self.handle.clone());
-        Answer::Asked { future: self.service.call(request), is_old, answering }
+        let future = self.service.call(request);
+        Answer::Asked { future, is_old, answering, chunks: PhantomData }
     }
 }
 
 pin_project! {
     /// The answer on its way.
     #[project = AnswerProjection]
-    pub(super) enum Answer<F> {
+    pub(super) enum Answer<F, C> {
         Refused { status: StatusCode, answering: Option<Answering> },
-        Asked { #[pin] future: F, is_old: bool, answering: Option<Answering> },
+        Asked {
+            #[pin]
+            future: F,
+            is_old: bool,
+            answering: Option<Answering>,
+            chunks: PhantomData<fn(C)>,
+        },
     }
 }
 
-impl<F, B, E> Future for Answer<F>
+impl<F, B, E, C> Future for Answer<F, C>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
+    C: Chunk,
 {
     type Output = Result<Response<Content<B>>, E>;
 
@@ -101,9 +110,12 @@ where
             AnswerProjection::Refused { status, answering } => {
                 return Poll::Ready(Ok(refusal(*status, answering.take())));
             }
-            AnswerProjection::Asked { future, is_old, answering } => (future, *is_old, answering),
+            AnswerProjection::Asked { future, is_old, answering, .. } => {
+                (future, *is_old, answering)
+            }
         };
         let mut response = ready!(future.poll(cx))?;
+        ConnectionHandle::<C>::passes(&mut response);
         if is_old && !has_known_length(&response) {
             // hyper would promise keep-alive to a client that asked for it, although only the
             // connection's end can end this body. A response of version 1.0 it leaves alone.

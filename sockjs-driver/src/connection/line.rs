@@ -113,6 +113,9 @@ where
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.shared.hold(&[IoSlice::new(buf)]) {
+            return Poll::Ready(Ok(buf.len()));
+        }
         lock(&self.line).poll_write(cx, |io, cx| io.poll_write(cx, buf))
     }
 
@@ -121,6 +124,9 @@ where
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.shared.hold(bufs) {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         lock(&self.line).poll_write(cx, |io, cx| io.poll_write_vectored(cx, bufs))
     }
 

@@ -1,7 +1,9 @@
 //! What a connection shares with the responses that it carries.
 
-use std::{fmt, mem, sync::Arc, task::Waker};
+use std::{fmt, io::IoSlice, mem, sync::Arc, task::Waker};
 
+use bytes::BytesMut;
+use http::{Response, StatusCode};
 use hyper::upgrade::Upgraded;
 
 use super::{
@@ -41,9 +43,30 @@ impl<C: Chunk> ConnectionHandle<C> {
     }
 
     /// Opens an upgrade of a request of this connection: the bare stream, without the lock and
-    /// the checks that HTTP needed, led by the bytes that were read ahead.
-    pub(crate) fn open(&self, upgraded: Upgraded) -> Stream {
-        (self.0.open)(upgraded)
+    /// the checks that HTTP needed, led by the bytes that were read ahead. With it what is to be
+    /// written to it first: an answer that was held back.
+    pub(crate) fn open(&self, upgraded: Upgraded) -> (Stream, BytesMut) {
+        self.0.holds.store(false, Ordering::Release);
+        let held = mem::take(&mut *lock(&self.0.held));
+        ((self.0.open)(upgraded), held)
+    }
+
+    /// Marks the answer to a request of this connection whose upgrade will be [opened](Self::open): it
+    /// waits for what the stream's new owner has to say, so that both leave in one write.
+    pub(crate) fn hold_back<B>(&self, answer: &mut Response<B>) {
+        answer.extensions_mut().insert(self.clone());
+    }
+
+    /// Hyper writes this answer next. If it is [marked](Self::hold_back), and not replaced on its way here,
+    /// it is the last, and held back. No chunk is before it that would be taken for written, since hyper
+    /// asks for an answer only when those before have left.
+    pub(super) fn passes<B>(answer: &mut Response<B>) {
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
+        if let Some(Self(shared)) = answer.extensions_mut().remove() {
+            shared.holds.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -92,6 +115,9 @@ pub(super) struct Shared<C: Chunk> {
     polling: AtomicBool,
     stalled: AtomicBool,
     waker: Mutex<Option<Waker>>,
+    /// What is written from now on is held back.
+    holds: AtomicBool,
+    held: Mutex<BytesMut>,
     /// Knows the socket's type, which handles do not.
     open: fn(Upgraded) -> Stream,
 }
@@ -110,6 +136,8 @@ impl<C: Chunk> Shared<C> {
             polling: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             waker: Mutex::new(None),
+            holds: AtomicBool::new(false),
+            held: Mutex::new(BytesMut::new()),
             open,
         }
     }
@@ -148,6 +176,16 @@ impl<C: Chunk> Shared<C> {
             self.handed.store(false, Ordering::Release);
         }
         spare.drain(|ledger, chunks| ledger.written(chunks));
+    }
+
+    /// Holds these bytes back, if that is to be.
+    pub(super) fn hold(&self, bufs: &[IoSlice<'_>]) -> bool {
+        let holds = self.holds.load(Ordering::Acquire);
+        if holds {
+            let mut held = lock(&self.held);
+            bufs.iter().for_each(|buf| held.extend_from_slice(buf));
+        }
+        holds
     }
 
     /// The connection ends because its client does not read.

@@ -35,9 +35,10 @@ const ROUNDS: usize = 8;
 /// Buffers up to this size are kept while a WebSocket is idle.
 const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 
-/// Carries a session over a WebSocket until either ends.
+/// Carries a session over a WebSocket until either ends. `front` goes before its first frame.
 pub(crate) fn run(
     io: Stream,
+    front: BytesMut,
     guard: Guard,
     settings: &Settings,
     claim: Claim,
@@ -58,7 +59,7 @@ pub(crate) fn run(
         deadline: Deadline::new(timer, settings),
         claim,
         input: BytesMut::new(),
-        output: BytesMut::new(),
+        output: front,
         batch: Vec::new(),
         ahead_bytes: 0,
         liveness: Liveness::Unasked,

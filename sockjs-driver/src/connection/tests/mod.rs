@@ -40,6 +40,8 @@ enum Event {
     Lost(Vec<u32>),
     /// A fed body was dropped.
     Gone,
+    /// An upgrade was opened, with so many bytes of an answer held back.
+    Opened(usize),
     Ended,
 }
 
@@ -100,17 +102,28 @@ impl App {
                 let body = request.into_body().collect().await;
                 Response::new(full(body.map_or_else(|_| "broken".into(), |body| body.to_bytes())))
             }
-            "/upgrade" => {
-                tokio::spawn(async move {
-                    let upgraded = hyper::upgrade::on(request).await.unwrap();
-                    upgrades::echo(handle.open(upgraded)).await;
-                });
-                Response::builder()
+            "/upgrade" | "/held" => {
+                let mut answer = Response::builder()
                     .status(StatusCode::SWITCHING_PROTOCOLS)
                     .header("connection", "upgrade")
                     .header("upgrade", "echo")
                     .body(full(Bytes::new()))
-                    .unwrap()
+                    .unwrap();
+                if path == "/held" {
+                    handle.hold_back(&mut answer);
+                }
+                tokio::spawn(async move {
+                    let upgraded = hyper::upgrade::on(request).await.unwrap();
+                    let (stream, front) = handle.open(upgraded);
+                    let _ = self.events.send(Event::Opened(front.len()));
+                    upgrades::echo(stream, &front).await;
+                });
+                answer
+            }
+            "/unheld" => {
+                let mut answer = Response::new(full("no".into()));
+                handle.hold_back(&mut answer);
+                answer
             }
             _ => Response::new(full(Bytes::from(path))),
         })
