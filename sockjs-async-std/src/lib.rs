@@ -43,10 +43,12 @@
 mod io;
 mod runtime;
 mod serve;
+mod socket;
 
 pub use io::Io;
 pub use runtime::{AsyncIo, Executor};
 pub use serve::{Listener, Serve, serve_on};
+pub use socket::Socket;
 pub use sockjs_driver::Task;
 #[cfg(feature = "json")]
 pub use sockjs_driver::json;

@@ -1,13 +1,14 @@
 //! async-io's sockets.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_io::Async;
 
+use crate::socket::Socket;
 use crate::{AsyncIo, Executor, Io};
 
 /// A server that is about to run; see [`serve_on`].
@@ -41,7 +42,7 @@ impl From<Arc<Async<TcpListener>>> for Listener {
 }
 
 impl sockjs_driver::Listener for Listener {
-    type Io = Io<Async<TcpStream>>;
+    type Io = Io<Socket>;
 
     fn poll_accept(
         &mut self,
@@ -54,8 +55,8 @@ impl sockjs_driver::Listener for Listener {
                     let (stream, peer) = accepted?;
                     // Where it fails, frames only wait for each other.
                     let _ = stream.set_nodelay(true);
-                    let io = Io::vectored(Async::new(stream)?);
-                    return Poll::Ready(Ok((io, Some(peer))));
+                    let socket = Socket::new(Async::new(stream)?);
+                    return Poll::Ready(Ok((Io::vectored(socket), Some(peer))));
                 }
             }
             ready!(self.0.poll_readable(cx))?;
@@ -81,7 +82,7 @@ mod tests {
         let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
         let address = listener.get_ref().local_addr().unwrap();
         let mut accept = Listener::from(listener);
-        let _client = TcpStream::connect(address).unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
         let accepted = std::future::poll_fn(|cx| accept.poll_accept(cx));
         let (io, _) = async_io::block_on(accepted).unwrap();
         let limit = Duration::from_secs(10);

@@ -1,5 +1,7 @@
 //! PROTOCOL §7: what peers do wrong.
 
+use std::thread;
+
 use sockjs_tests::client::{Frame, Opcode, WebSocket};
 
 use super::support::{BODY_LIMIT_BYTES, server};
@@ -9,9 +11,13 @@ use super::support::{BODY_LIMIT_BYTES, server};
 fn expect_close(frames: &[Frame], code: u16) {
     let bytes: Vec<u8> = frames.iter().flat_map(Frame::to_bytes).collect();
     let server = server();
-    for socket in [server.websocket_session("/echo"), server.websocket("/echo/websocket")] {
-        expect_close_of(socket, &bytes, code);
-    }
+    let sockets = [server.websocket_session("/echo"), server.websocket("/echo/websocket")];
+    // Beside each other, for the server waits two seconds for the client's own close.
+    thread::scope(|scope| {
+        for socket in sockets {
+            scope.spawn(|| expect_close_of(socket, &bytes, code));
+        }
+    });
 }
 
 #[track_caller]
