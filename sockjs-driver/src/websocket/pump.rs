@@ -148,7 +148,8 @@ impl Future for Pump {
         pump.notes.begin(cx.waker());
         let polled = pump.poll_all(cx);
         if polled.is_ready() {
-            // It runs to its end, whatever became of the client.
+            // It runs to its end, whatever became of the client: mostly at once, for it was told of that.
+            pump.run_handler();
             if let Some(handler) = pump.handler.take() {
                 pump.guard.shard().app.spawn(handler);
             }
