@@ -181,8 +181,8 @@ impl Pump {
                 self.run_handler();
             }
             // The open frame comes before the answer to anything that came with the handshake.
-            let has_read = self.has_begun && !is_drained && self.read(cx, &mut is_drained)?;
-            self.has_begun = true;
+            let has_begun = std::mem::replace(&mut self.has_begun, true);
+            let has_read = has_begun && !is_drained && self.read(cx, &mut is_drained)?;
             if std::mem::take(&mut self.has_unparsed) {
                 self.parse();
             }
@@ -190,7 +190,13 @@ impl Pump {
                 self.exchange(now)?;
             }
             match self.poll_flush(cx) {
-                Poll::Ready(Ok(())) => self.flushed(now),
+                Poll::Ready(Ok(())) => {
+                    if !has_begun {
+                        // The answer to the handshake was in it, and is longer than most messages.
+                        self.output = BytesMut::new();
+                    }
+                    self.flushed(now);
+                }
                 Poll::Ready(Err(_)) => return Err(Ended),
                 Poll::Pending => {}
             }
