@@ -66,6 +66,9 @@ pub struct Transmit {
     pub frame: FrameKind,
     /// Nothing follows: end the response; after [`FrameKind::Close`], the WebSocket.
     pub fin: bool,
+    /// There may be another frame already. If not, there is none until [`Event::Transmit`] names the
+    /// session, and it need not be asked for.
+    pub more: bool,
 }
 
 /// A kind of WebSocket frame.

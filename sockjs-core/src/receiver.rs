@@ -104,25 +104,25 @@ impl Receiver {
     pub(crate) fn transmit_alone(&mut self, buf: &mut BytesMut) -> Option<Transmit> {
         if std::mem::take(&mut self.prelude) {
             self.transport.write_prelude(self.callback.as_ref(), buf);
-            return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false });
+            return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false, more: true });
         }
         if let Stage::Frames(_) = self.stage {
             return None;
         }
         match std::mem::replace(&mut self.stage, Stage::Finished) {
             Stage::Close(reason, chunk) if self.transport == Transport::RawWebsocket => {
-                Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true })
+                Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true, more: false })
             }
             Stage::Close(reason, chunk) => {
                 self.wrap(buf, |out| frame::write_close(&reason, out));
                 if self.transport.is_websocket() {
                     self.stage = Stage::WebsocketClose(reason, chunk);
-                    return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false });
+                    return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false, more: true });
                 }
-                Some(Transmit { chunk, frame: FrameKind::Text, fin: true })
+                Some(Transmit { chunk, frame: FrameKind::Text, fin: true, more: false })
             }
             Stage::WebsocketClose(reason, chunk) => {
-                Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true })
+                Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true, more: false })
             }
             Stage::Frames(_) | Stage::Finished => None,
         }

@@ -69,6 +69,7 @@ impl Guard {
                         taken_bytes += frame.len();
                         take(frame.freeze());
                         last = transmit.chunk.or(last);
+                        self.has_more = transmit.more;
                     }
                     Poll::Ready(None) | Poll::Pending => self.has_more = false,
                 }
@@ -94,17 +95,20 @@ impl Guard {
         waker: &Waker,
     ) -> Poll<Option<Transmit>> {
         let Some(receiver) = &mut self.receiver else { return Poll::Ready(None) };
-        let Some(transmit) = turn.endpoint.poll_transmit(receiver, buf) else {
-            if let Some(key) = receiver.session() {
-                turn.waiting.of(key).wait_to_transmit(waker);
+        let transmit = turn.endpoint.poll_transmit(receiver, buf);
+        match &transmit {
+            Some(transmit) if transmit.fin => {
+                self.receiver = None;
+                self.parked = None;
             }
-            return Poll::Pending;
-        };
-        if transmit.fin {
-            self.receiver = None;
-            self.parked = None;
+            Some(transmit) if transmit.more => {}
+            _ => {
+                if let Some(key) = receiver.session() {
+                    turn.waiting.of(key).wait_to_transmit(waker);
+                }
+            }
         }
-        Poll::Ready(Some(transmit))
+        transmit.map_or(Poll::Pending, |transmit| Poll::Ready(Some(transmit)))
     }
 
     /// Whether the session ended without the receiver. If not, the waker is called when it does.

@@ -152,7 +152,11 @@ impl Shard {
             now,
             aftermath: &mut aftermath,
         });
-        self.drain(state, &mut aftermath);
+        while state.endpoint.has_events()
+            && let Some(event) = state.endpoint.poll_event()
+        {
+            self.follow(event, state, &mut aftermath);
+        }
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
         if let Some(recording) = &self.app.recording {
             recording.take(&mut state.endpoint);
@@ -161,41 +165,39 @@ impl Shard {
         (result, aftermath)
     }
 
-    fn drain(&self, state: &mut State, aftermath: &mut Aftermath) {
-        while let Some(event) = state.endpoint.poll_event() {
-            let waiting = &mut state.waiting;
-            match event {
-                Event::Opened(key, info) => {
-                    // Whoever takes a turn holds the shard.
-                    let Some(shard) = self.me.upgrade() else { continue };
-                    let session = Inner::new(shard, key, info);
-                    waiting.of(key).session = Some(session.clone());
-                    // Of one at most: sessions open by the receiver that a turn transmits for.
-                    aftermath.opened = Some(session);
+    fn follow(&self, event: Event, state: &mut State, aftermath: &mut Aftermath) {
+        let waiting = &mut state.waiting;
+        match event {
+            Event::Opened(key, info) => {
+                // Whoever takes a turn holds the shard.
+                let Some(shard) = self.me.upgrade() else { return };
+                let session = Inner::new(shard, key, info);
+                waiting.of(key).session = Some(session.clone());
+                // Of one at most: sessions open by the receiver that a turn transmits for.
+                aftermath.opened = Some(session);
+            }
+            Event::Readable(key) => {
+                let place = waiting.of(key);
+                // An application that never asked is not read ahead for.
+                if let (Some(session), Some(reader)) = (&place.session, &place.reader) {
+                    session.inbox().fill(&mut state.endpoint, key);
+                    aftermath.wake(Some(reader.clone()));
                 }
-                Event::Readable(key) => {
-                    let place = waiting.of(key);
-                    // An application that never asked is not read ahead for.
-                    if let (Some(session), Some(reader)) = (&place.session, &place.reader) {
-                        session.inbox().fill(&mut state.endpoint, key);
-                        aftermath.wake(Some(reader.clone()));
-                    }
+            }
+            Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
+            Event::Writable(key) | Event::Resume(key) => {
+                aftermath.wake_all(waiting.of(key).others.take());
+            }
+            Event::Closed(key, report) => {
+                let mut place = waiting.remove(key);
+                aftermath.wake(place.reader);
+                aftermath.wake(place.answering);
+                aftermath.wake_all(place.others.take());
+                if let Some(session) = place.session {
+                    let left = session.end(report);
+                    aftermath.more.push(Then::Drop(session, left));
                 }
-                Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
-                Event::Writable(key) | Event::Resume(key) => {
-                    aftermath.wake_all(waiting.of(key).others.take());
-                }
-                Event::Closed(key, report) => {
-                    let mut place = waiting.remove(key);
-                    aftermath.wake(place.reader);
-                    aftermath.wake(place.answering);
-                    aftermath.wake_all(place.others.take());
-                    if let Some(session) = place.session {
-                        let left = session.end(report);
-                        aftermath.more.push(Then::Drop(session, left));
-                    }
-                    aftermath.wake_all(waiting.idle(&state.endpoint));
-                }
+                aftermath.wake_all(waiting.idle(&state.endpoint));
             }
         }
     }

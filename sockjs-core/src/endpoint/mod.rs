@@ -359,6 +359,15 @@ impl Endpoint {
         }
     }
 
+    /// Whether [`poll_event`](Self::poll_event) has anything to do. If not, it would return `None` and
+    /// change nothing, and asking costs less here.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.touched.is_empty()
+            || !self.ready.is_empty()
+            || self.timers.next().is_some_and(|at| at <= self.now)
+    }
+
     /// What became ready. Poll until `None` after any other call.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.settle_touched();

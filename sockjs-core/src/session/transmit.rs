@@ -52,13 +52,14 @@ impl Session {
         let bytes = buf.len() - start;
         let seq = self.outbox.hand(messages, bytes, self.attachments, now);
         let fin = self.after_frame(&kind, bytes, settings, now);
+        let more = !fin && self.has_output(settings);
         if fin {
             receiver.stage = Stage::Finished;
         } else {
-            // Found out now, so that asking once more costs nothing.
-            self.waits.receiver = !self.has_output(settings);
+            // Found out now, so that nobody need ask once more.
+            self.waits.receiver = !more;
         }
-        Some(Transmit { chunk: Some(ChunkId { session: key, seq }), frame: kind, fin })
+        Some(Transmit { chunk: Some(ChunkId { session: key, seq }), frame: kind, fin, more })
     }
 
     /// Whether the receiver found nothing, and was not told yet that there is something.

@@ -330,6 +330,12 @@ impl Traced {
         self.tell(None, |_| Input::CutOff, Endpoint::cut_off);
     }
 
+    /// Not recorded: it changes nothing.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        self.endpoint.has_events()
+    }
+
     pub fn poll_event(&mut self) -> Option<Event> {
         self.call(None, |_| Input::PollEvent);
         let event = self.endpoint.poll_event();

@@ -29,9 +29,7 @@ impl OriginPolicy {
         let headers = &head.headers;
         let mut origins = headers.get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
-            (Some(origin), None) => {
-                origin.to_str().is_ok_and(|origin| self.admits_origin(origin, head))
-            }
+            (Some(origin), None) => self.admits_origin(origin.as_bytes(), head),
             (Some(_), Some(_)) => false,
             // Browsers send no Origin with same-origin GETs and with navigations.
             (None, _) => self.admits_without_origin(head, anonymous),
@@ -55,17 +53,18 @@ impl OriginPolicy {
             return site == "same-origin" || site == "none";
         }
         match head.headers.get(REFERER) {
-            Some(referer) => referer.to_str().is_ok_and(|page| self.admits_origin(page, head)),
+            Some(referer) => self.admits_origin(referer.as_bytes(), head),
             None => anonymous,
         }
     }
 
     /// Whether the origin of a URL is allowed.
-    fn admits_origin(&self, url: &str, head: &request::Parts) -> bool {
+    fn admits_origin(&self, url: &[u8], head: &request::Parts) -> bool {
         if target_host(head).is_some_and(|host| is_root_of(url, host)) {
             return true;
         }
-        let Some(origin) = Origin::parse(url) else { return false };
+        let url = str::from_utf8(url).ok();
+        let Some(origin) = url.and_then(Origin::parse) else { return false };
         let listed = match self {
             Self::AllowList(list) => {
                 list.iter().filter_map(|item| Origin::parse(item)).any(|item| item == origin)
@@ -78,17 +77,17 @@ impl OriginPolicy {
 
 /// Whether a URL is the root of a web server at that very host: what nearly all requests show, and
 /// nothing that needs parsing.
-fn is_root_of(url: &str, host: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
-    let at = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    at == Some(host) && !host.is_empty() && host.bytes().all(is_plain)
+fn is_root_of(url: &[u8], host: &[u8]) -> bool {
+    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
+    let at = url.strip_prefix(b"http://").or_else(|| url.strip_prefix(b"https://"));
+    at == Some(host) && !host.is_empty() && host.iter().all(is_plain)
 }
 
 /// The host that a request names: its target's, else its `Host` header's.
-fn target_host(head: &request::Parts) -> Option<&str> {
+fn target_host(head: &request::Parts) -> Option<&[u8]> {
     match head.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => head.headers.get(HOST)?.to_str().ok(),
+        Some(authority) => Some(authority.as_str().as_bytes()),
+        None => Some(head.headers.get(HOST)?.as_bytes()),
     }
 }
 
@@ -111,8 +110,8 @@ impl Origin {
 
     /// Whether a `Host` header's value names this origin. A server behind a proxy cannot know its
     /// own scheme, so a port that is left out is the default of the origin's scheme.
-    fn is_of_host(&self, host: &str) -> bool {
-        let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    fn is_of_host(&self, host: &[u8]) -> bool {
+        let Ok(authority) = http::uri::Authority::try_from(host) else { return false };
         let port = authority.port_u16().or_else(|| default_port(&self.scheme));
         authority.host().eq_ignore_ascii_case(&self.host) && port == Some(self.port)
     }

@@ -176,7 +176,7 @@ impl Pump {
         let mut is_drained = false;
         // The time of this poll: a look at the clock costs as much as a turn.
         let now = self.guard.shard().app.now();
-        for round in 0..ROUNDS {
+        for _ in 0..ROUNDS {
             if self.notes.take(Note::HANDLER) {
                 self.run_handler();
             }
@@ -204,7 +204,8 @@ impl Pump {
                 return Err(Ended);
             }
             let has_more = self.may_transmit && self.output.is_empty();
-            if round > 0 && !has_read && !has_more && !self.notes.is_due() {
+            let is_watched = is_drained || !self.may_read();
+            if is_watched && !has_read && !has_more && !self.notes.is_due() {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -230,12 +231,16 @@ impl Pump {
         }
     }
 
+    /// An application that lags is not sent more, but a little is read ahead, to answer pings and to
+    /// notice that the client leaves. Nor do pings pile up answers.
+    fn may_read(&self) -> bool {
+        self.ahead_bytes < READ_BYTES && self.output.len() < OUTPUT_BYTES
+    }
+
     /// Reads what the socket holds. Says whether there was anything; `is_drained` if there is no use
     /// in asking again until the task is woken.
     fn read(&mut self, cx: &mut Context<'_>, is_drained: &mut bool) -> Result<bool, Ended> {
-        // An application that lags is not sent more, but a little is read ahead, to answer pings and to
-        // notice that the client leaves. Nor do pings pile up answers.
-        if self.ahead_bytes >= READ_BYTES || self.output.len() >= OUTPUT_BYTES {
+        if !self.may_read() {
             return Ok(false);
         }
         let mut storage = [MaybeUninit::uninit(); READ_BYTES];
@@ -396,6 +401,10 @@ impl Pump {
                 self.liveness = Liveness::Asked;
             }
             self.codec.finish(mark, &transmit.frame, &mut self.output);
+            if !transmit.more {
+                self.may_transmit = false;
+                return;
+            }
         }
     }
 

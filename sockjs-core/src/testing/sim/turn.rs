@@ -248,7 +248,9 @@ impl Sim {
     pub fn drain(&mut self) {
         let mut turns = 0;
         loop {
+            let has_events = self.endpoint.has_events();
             if let Some(event) = self.endpoint.poll_event() {
+                self.ensure(has_events, 9, "an event that was denied");
                 self.handle(event);
             } else if let Some(name) = self.queue.pop_front() {
                 self.transmit(&name);
@@ -325,13 +327,15 @@ impl Sim {
             return;
         };
         let finished = receiver.is_finished();
+        if !transmit.more {
+            let another = self.endpoint.poll_transmit(receiver, &mut buf);
+            self.ensure(another.is_none(), 5, "a frame that was denied");
+        }
+        self.ensure(finished == transmit.fin, 5, "an end that is not told, or none");
+        self.ensure(!(transmit.fin && transmit.more), 5, "more is to come after the end");
         if transmit.fin {
-            let more = self.endpoint.poll_transmit(receiver, &mut buf);
-            self.ensure(finished && more.is_none(), 5, "more comes after the end");
             let client = self.clients.get_mut(name);
             client.into_iter().for_each(|client| client.receiver = None);
-        } else {
-            self.ensure(!finished, 5, "an end that is not told");
         }
         let Some(client) = self.clients.get_mut(name) else { return };
         let (session, transport, refusal) = (client.session, client.transport, client.refusal);
