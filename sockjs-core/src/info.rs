@@ -1,10 +1,11 @@
 //! What an application may know of its caller.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::fmt;
 
 use http::{Extensions, request};
 
+use crate::service::Service;
 use crate::web::answer::cookie_pairs;
 use crate::wire::transport::Transport;
 
@@ -14,8 +15,10 @@ use crate::wire::transport::Transport;
 /// The session's id is a secret of the client; the path is shown without it.
 pub struct ConnectionInfo {
     remote: Option<IpAddr>,
+    peer: Option<SocketAddr>,
     transport: Transport,
-    path: Box<str>,
+    /// Whose prefix is the path.
+    service: Service,
     query: Option<Box<str>>,
     /// `name: value` lines, each ended by `\n`, which no value can hold.
     headers: Box<[u8]>,
@@ -26,7 +29,8 @@ impl ConnectionInfo {
     pub(crate) fn new(
         head: request::Parts,
         remote: Option<IpAddr>,
-        prefix: &str,
+        peer: Option<SocketAddr>,
+        service: Service,
         transport: Transport,
     ) -> Self {
         let mut headers = Vec::with_capacity(
@@ -40,8 +44,9 @@ impl ConnectionInfo {
         }
         Self {
             remote,
+            peer,
             transport,
-            path: prefix.into(),
+            service,
             query: head.uri.query().map(Into::into),
             headers: headers.into(),
             extensions: head.extensions,
@@ -53,6 +58,12 @@ impl ConnectionInfo {
         self.remote
     }
 
+    /// The other end of the connection that the session was opened on: the client's, or the last
+    /// proxy's. `None` where the server around the service did not tell.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
     /// The transport that opened the session.
     pub fn transport(&self) -> Transport {
         self.transport
@@ -61,7 +72,7 @@ impl ConnectionInfo {
     /// The service's prefix, under which it was asked. What follows it in the request holds the
     /// session's id, which is a secret of the client, and is left out.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.service.settings().prefix
     }
 
     /// The query string of the request, undecoded.
@@ -110,6 +121,11 @@ impl ConnectionInfo {
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
+
+    /// To take out what need not be kept as long as the session lasts.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
 }
 
 /// Shows neither headers nor query, for they may hold secrets.
@@ -118,7 +134,7 @@ impl fmt::Debug for ConnectionInfo {
         f.debug_struct("ConnectionInfo")
             .field("remote", &self.remote)
             .field("transport", &self.transport)
-            .field("path", &self.path)
+            .field("path", &self.path())
             .finish_non_exhaustive()
     }
 }
@@ -128,6 +144,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::settings::Settings;
 
     #[test]
     fn everything_of_the_request_but_the_id() {
@@ -139,7 +156,10 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let info = ConnectionInfo::new(head, None, "/echo", Transport::Xhr);
+        let service = Service::new(Settings::new("/echo")).unwrap();
+        let peer = Some(([127, 0, 0, 1], 9).into());
+        let info = ConnectionInfo::new(head, None, peer, service, Transport::Xhr);
+        assert_eq!((info.remote_addr(), info.peer_addr()), (None, peer));
         assert_eq!(info.path(), "/echo");
         assert_eq!(info.argument("a").as_deref(), Some("1"));
         assert_eq!(info.argument("b").as_deref(), Some(" x"));

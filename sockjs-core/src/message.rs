@@ -1,5 +1,7 @@
 //! One message of an application: text, or bytes on the raw WebSocket path.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 
@@ -29,8 +31,8 @@ enum Json {
     Unknown,
     /// Nothing to escape: the text between two quotes.
     Plain,
-    /// With its quotes.
-    Quoted(Bytes),
+    /// With its quotes. Few texts have one, and each message would have room for it.
+    Quoted(Arc<Bytes>),
 }
 
 /// The given text is no JSON string. It is given back.
@@ -131,7 +133,7 @@ impl Message {
                 } else {
                     let mut quoted = BytesMut::new();
                     quote::quote(&text, &mut quoted);
-                    Json::Quoted(quoted.freeze())
+                    Json::Quoted(Arc::new(quoted.freeze()))
                 };
                 Self(Content::Text { text, json })
             }
@@ -248,6 +250,12 @@ mod tests {
         assert_eq!(message, "a\u{2028}A");
         assert_eq!(json(&message), "\"a\\u2028A\"");
         assert_eq!(Message::from_json("[1]").unwrap_err(), NotJsonString("[1]".into()));
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_message_is_small_for_queues_and_futures_hold_many() {
+        assert_eq!(size_of::<Option<Message>>(), 48);
     }
 
     #[test]

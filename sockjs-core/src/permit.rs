@@ -1,6 +1,6 @@
 //! Requests that have been read and found well-formed: what the endpoint decides on.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::fmt;
 use std::ops::Range;
 
@@ -24,6 +24,7 @@ pub(crate) struct Request {
     /// Where in the request's path the session's id stands.
     pub(crate) id: Range<usize>,
     pub(crate) client: Option<IpAddr>,
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) binding: Binding,
     pub(crate) answer: Answer,
 }

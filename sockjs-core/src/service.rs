@@ -265,7 +265,7 @@ impl Service {
         let client = peer.address.map(|peer| settings.proxies.client(peer.ip(), &head.headers));
         let binding = Binding::of(&head.headers, client, settings.binding);
         let id = if resource.names_session() { path::session_id(head.uri.path()) } else { 0..0 };
-        Request { head, id, client, binding, answer }
+        Request { head, id, client, peer: peer.address, binding, answer }
     }
 }
 

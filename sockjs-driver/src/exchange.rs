@@ -27,7 +27,8 @@ use crate::shard::{Shard, Turn};
 use crate::upload;
 use crate::websocket::pump;
 
-/// The other end of a request's connection, in the request's extensions.
+/// The other end of a request's connection, in the request's extensions; of a session it is
+/// [`ConnectionInfo::peer_addr`](sockjs_core::ConnectionInfo::peer_addr).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 

@@ -9,9 +9,11 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
+use http::Extensions;
 use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
 use crate::broadcast::{Left, Memberships};
+use crate::exchange::PeerAddr;
 use crate::inbox::{Inbox, Next};
 use crate::observe::Span;
 use crate::shard::{LATEST, Shard};
@@ -42,9 +44,9 @@ pub(crate) struct Inner {
     pub(crate) key: SessionKey,
     info: ConnectionInfo,
     /// What the application closed it with.
-    closing: OnceLock<CloseReason>,
+    closing: OnceLock<Box<CloseReason>>,
     /// What to close it with when the handler returns.
-    deferred: Mutex<Option<CloseReason>>,
+    deferred: Mutex<Option<Box<CloseReason>>>,
     /// Without what is unread, which is in `inbox`.
     end: OnceLock<Box<Report>>,
     inbox: Mutex<Inbox>,
@@ -53,7 +55,8 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(crate) fn new(shard: Arc<Shard>, key: SessionKey, info: ConnectionInfo) -> Arc<Self> {
+    pub(crate) fn new(shard: Arc<Shard>, key: SessionKey, mut info: ConnectionInfo) -> Arc<Self> {
+        forget_peer(info.extensions_mut());
         Arc::new(Self {
             shard,
             key,
@@ -97,17 +100,17 @@ impl Inner {
     pub(crate) fn panicked(&self) {
         let key = self.key;
         // It is the reason, unless the application gave one before.
-        let _ = self.closing.set(CloseReason::INTERNAL_ERROR);
+        let _ = self.closing.set(Box::new(CloseReason::INTERNAL_ERROR));
         self.shard.turn(|turn| turn.endpoint.handle_panic(key, turn.now));
     }
 
     pub(crate) fn handler_ended(&self) {
-        let reason = lock(&self.deferred).take().unwrap_or_default();
-        self.close(reason);
+        let reason = lock(&self.deferred).take();
+        self.close(reason.map(|reason| *reason).unwrap_or_default());
     }
 
     fn close(&self, reason: CloseReason) {
-        if self.end.get().is_none() && self.closing.set(reason.clone()).is_ok() {
+        if self.end.get().is_none() && self.closing.set(Box::new(reason.clone())).is_ok() {
             drop(self.memberships.end(self));
             self.shard.turn(|turn| turn.endpoint.close(self.key, reason));
         }
@@ -257,7 +260,7 @@ impl SessionHandle {
     /// Closes the session with this reason when its handler returns; until then it sends and
     /// receives as before.
     pub fn close_later(&self, reason: CloseReason) {
-        *lock(&self.0.deferred) = Some(reason);
+        *lock(&self.0.deferred) = Some(Box::new(reason));
     }
 
     /// Whether the session was closed or has ended.
@@ -269,7 +272,7 @@ impl SessionHandle {
     /// open.
     pub fn close_reason(&self) -> Option<CloseReason> {
         let ended = self.0.end.get().map(|report| report.reason.clone());
-        ended.or_else(|| self.0.closing.get().cloned())
+        ended.or_else(|| self.0.closing.get().map(|reason| CloseReason::clone(reason)))
     }
 
     /// Waits for the session's end, and accounts for its messages.
@@ -388,6 +391,14 @@ impl PartialEq for SessionHandle {
 }
 
 impl Eq for SessionHandle {}
+
+/// The info tells the peer's address itself; few sessions have anything else to keep here.
+fn forget_peer(extensions: &mut Extensions) {
+    extensions.remove::<PeerAddr>();
+    if extensions.is_empty() {
+        *extensions = Extensions::new();
+    }
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

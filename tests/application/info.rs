@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use sockjs_tests::client::{Request, Transport as Way, WebSocket};
 
 use super::support::{App, BASE, builder, handing_over};
-use crate::adapter::{PeerAddr, Server, Services, Session, Transport, TrustedProxies};
+use crate::adapter::{Server, Services, Session, Transport, TrustedProxies};
 
 /// A session that was opened by a poll with this query and these headers.
 #[track_caller]
@@ -24,8 +24,9 @@ fn the_remote_address_is_the_peers() {
     connection.exchange(&Request::post(app.client().target("xhr"))).expect_body("o\n");
     let session = app.session();
     assert_eq!(session.info().remote_addr(), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    let peer = session.info().extensions().get::<PeerAddr>();
-    assert!(peer.is_some_and(|peer| peer.0.ip().is_loopback() && peer.0.port() > 0), "{peer:?}");
+    let peer = session.info().peer_addr();
+    assert!(peer.is_some_and(|peer| peer.ip().is_loopback() && peer.port() > 0), "{peer:?}");
+    assert!(session.info().extensions().is_empty(), "what nobody put there");
 }
 
 #[test]

@@ -187,11 +187,11 @@ impl Endpoint {
         request: Request,
         now: Timestamp,
     ) -> (Slot, Answer) {
-        let prefix = &self.service.settings().prefix;
-        let info = ConnectionInfo::new(request.head, request.client, prefix, transport);
+        let Request { head, client, peer, binding, answer, .. } = request;
+        let info = ConnectionInfo::new(head, client, peer, self.service.clone(), transport);
         let is_unconfirmed = transport.is_one_frame();
         let slot = self.sessions.insert(Box::new(Holding {
-            session: Session::new(transport, request.binding, info, now),
+            session: Session::new(transport, binding, info, now),
             id: id.clone(),
             scheduled: None,
             tallied_bytes: 0,
@@ -207,7 +207,7 @@ impl Endpoint {
         if let Some(id) = id {
             self.ids.insert(id, slot);
         }
-        (slot, request.answer)
+        (slot, answer)
     }
 }
 
