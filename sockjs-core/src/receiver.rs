@@ -117,7 +117,12 @@ impl Receiver {
                 self.wrap(buf, |out| frame::write_close(&reason, out));
                 if self.transport.is_websocket() {
                     self.stage = Stage::WebsocketClose(reason, chunk);
-                    return Some(Transmit { chunk: None, frame: FrameKind::Text, fin: false, more: true });
+                    return Some(Transmit {
+                        chunk: None,
+                        frame: FrameKind::Text,
+                        fin: false,
+                        more: true,
+                    });
                 }
                 Some(Transmit { chunk, frame: FrameKind::Text, fin: true, more: false })
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
@@ -20,12 +20,11 @@ use sockjs_core::{
 };
 
 use crate::body::Body;
-use crate::connection::Stream;
 use crate::guard::{Connection, Guard};
 use crate::hub::Hub;
 use crate::shard::{Shard, Turn};
 use crate::upload;
-use crate::websocket::pump;
+use crate::websocket::{Handshake, carry};
 
 /// The other end of a request's connection, in the request's extensions; of a session it is
 /// [`ConnectionInfo::peer_addr`](sockjs_core::ConnectionInfo::peer_addr).
@@ -243,16 +242,8 @@ impl Hub {
                 if let Some(connection) = &connection {
                     connection.hold_back(&mut answer);
                 }
-                self.app.runtime.spawn(Box::pin(async move {
-                    // An upgrade that fails drops the guard, which tells.
-                    if let Ok(upgraded) = upgrade.await {
-                        let (stream, front) = match connection {
-                            Some(connection) => connection.open(upgraded),
-                            None => (Stream::from(upgraded), BytesMut::new()),
-                        };
-                        pump::run(stream, front, guard, service.settings(), claim).await;
-                    }
-                }));
+                let handshake = Handshake { upgrade, connection, guard, service, claim };
+                self.app.runtime.spawn(Box::pin(carry(handshake)));
                 answer
             }
             _ => unexpected(),

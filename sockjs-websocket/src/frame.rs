@@ -147,13 +147,16 @@ pub(super) fn unmask(frame: &mut BytesMut) {
     };
     frame.advance(header_bytes);
     let mask = frame.get_u32_ne().to_ne_bytes();
-    let mut words = frame.chunks_exact_mut(4);
-    for word in words.by_ref() {
-        for (byte, mask) in word.iter_mut().zip(mask) {
-            *byte ^= mask;
-        }
-    }
-    for (byte, mask) in words.into_remainder().iter_mut().zip(mask) {
+    // One step of the processor for a block, one for a word.
+    let (blocks, rest) = frame.as_chunks_mut::<16>();
+    blocks.iter_mut().for_each(|block| apply([mask; 4].as_flattened(), block));
+    let (words, rest) = rest.as_chunks_mut::<4>();
+    words.iter_mut().for_each(|word| apply(&mask, word));
+    apply(&mask, rest);
+}
+
+fn apply(mask: &[u8], bytes: &mut [u8]) {
+    for (byte, mask) in bytes.iter_mut().zip(mask) {
         *byte ^= mask;
     }
 }

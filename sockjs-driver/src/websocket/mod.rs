@@ -1,4 +1,7 @@
 //! WebSockets: the pump that moves bytes between a codec and a stream.
 
+mod carrier;
 mod deadline;
-pub(crate) mod pump;
+mod pump;
+
+pub(crate) use self::carrier::{Handshake, carry};

@@ -35,46 +35,8 @@ const ROUNDS: usize = 8;
 /// Buffers up to this size are kept while a WebSocket is idle.
 const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 
-/// Carries a session over a WebSocket until either ends. `front` goes before its first frame.
-pub(crate) fn run(
-    io: Stream,
-    front: BytesMut,
-    guard: Guard,
-    settings: &Settings,
-    claim: Claim,
-) -> impl Future<Output = ()> + Send + use<> {
-    let timer = guard.shard().app.runtime.clone();
-    let notes = Notes::new();
-    Pump {
-        handler: None,
-        handler_waker: notes.handler(),
-        waker: notes.shard(),
-        notes,
-        key: guard.session(),
-        transport: guard.transport().unwrap_or(Transport::Websocket),
-        io,
-        guard,
-        codec: Codec::new(settings.limits.message_bytes),
-        payload_bytes: settings.limits.payload_bytes(),
-        deadline: Deadline::new(timer, settings),
-        claim,
-        input: BytesMut::new(),
-        output: front,
-        batch: Vec::new(),
-        ahead_bytes: 0,
-        liveness: Liveness::Unasked,
-        write_count: 0,
-        is_blocked: false,
-        handed: None,
-        may_transmit: false,
-        stopwatch: Stopwatch::default(),
-        has_begun: false,
-        has_unparsed: false,
-        phase: Phase::Open,
-    }
-}
-
-struct Pump {
+/// Carries a session over a WebSocket until either ends.
+pub(super) struct Pump {
     /// The application's handler of the session, from its opening on. It has no task of its own, so
     /// that a message and its answer wake one task only.
     handler: Option<Running>,
@@ -161,6 +123,45 @@ impl Future for Pump {
 }
 
 impl Pump {
+    /// `front` goes before the first frame.
+    pub(super) fn new(
+        io: Stream,
+        front: BytesMut,
+        guard: Guard,
+        settings: &Settings,
+        claim: Claim,
+    ) -> Self {
+        let timer = guard.shard().app.runtime.clone();
+        let notes = Notes::new();
+        Self {
+            handler: None,
+            handler_waker: notes.handler(),
+            waker: notes.shard(),
+            notes,
+            key: guard.session(),
+            transport: guard.transport().unwrap_or(Transport::Websocket),
+            io,
+            guard,
+            codec: Codec::new(settings.limits.message_bytes),
+            payload_bytes: settings.limits.payload_bytes(),
+            deadline: Deadline::new(timer, settings),
+            claim,
+            input: BytesMut::new(),
+            output: front,
+            batch: Vec::new(),
+            ahead_bytes: 0,
+            liveness: Liveness::Unasked,
+            write_count: 0,
+            is_blocked: false,
+            handed: None,
+            may_transmit: false,
+            stopwatch: Stopwatch::default(),
+            has_begun: false,
+            has_unparsed: false,
+            phase: Phase::Open,
+        }
+    }
+
     fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.rounds(cx).is_ok() {
             let is_written = self.output.is_empty();
