@@ -19,7 +19,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
 use super::frame::{self, Mark, NOT_UTF8, OVER_LIMIT, Opcode, Violation, protocol};
-use super::incoming::{Incoming, Text};
+use super::incoming::{Incoming, Received};
 
 /// What the machine reads at a time. It fills as much with zeroes before every read, so its own
 /// default (128 KiB) would cost more than all else. A longer frame grows its buffer, and then the
@@ -83,7 +83,8 @@ impl Codec {
 
     /// Takes the next message from `input`, which holds what was read, and removes what it used;
     /// pongs and the echo of a close are appended to `output`. A frame stays in `input` until all
-    /// of it is there, so `input` must be able to grow to the largest message and its header.
+    /// of it is there, so `input` must be able to grow to the largest message and its header. The
+    /// message is kept in `received`, where none is left that was there before.
     ///
     /// Call it until it returns `Ok(None)`, then read more. Every ping has its pong, which is
     /// shorter: output is bounded if nothing is read while `output` cannot be written.
@@ -91,11 +92,13 @@ impl Codec {
     /// # Errors
     /// After a [`Violation`] call [`close`](Self::close) with its code; further input is thrown
     /// away. If our close was already sent, just drop the connection.
-    pub fn read(
+    pub fn read<'r>(
         &mut self,
         input: &mut BytesMut,
         output: &mut BytesMut,
-    ) -> Result<Option<Incoming>, Violation> {
+        received: &'r mut Received,
+    ) -> Result<Option<Incoming<'r>>, Violation> {
+        *received = Received::default();
         // Once our close is sent nothing may follow it, neither pongs nor an echo.
         let mut unsent = BytesMut::new();
         let output = if self.phase == Phase::Open { output } else { &mut unsent };
@@ -104,18 +107,18 @@ impl Codec {
                 match self.judge(input).inspect_err(|_| self.fail())? {
                     Judged::Frames => self.fed = true,
                     Judged::Message(bytes) => {
-                        let frame = input.split_to(bytes);
-                        let message = take_message(frame).inspect_err(|_| self.fail())?;
+                        *received = take_message(input.split_to(bytes));
                         if self.phase == Phase::Open {
-                            return Ok(Some(message));
+                            return received.view().inspect_err(|_| self.fail());
                         }
+                        received.view().inspect_err(|_| self.fail())?;
                         continue;
                     }
                     Judged::Close(bytes) => {
                         let mut payload = input.split_to(bytes);
                         frame::unmask(&mut payload);
                         let close = self.take_close(&payload, output).inspect_err(|_| self.fail());
-                        return close.map(Some);
+                        return close.map(|closed| Some(Incoming::Closed(closed)));
                     }
                     Judged::Nothing => {
                         if self.grown {
@@ -125,9 +128,9 @@ impl Codec {
                     }
                 }
             }
-            let message = self.step(input, output).inspect_err(|_| self.fail())?;
-            if message.is_some() {
-                return Ok(message);
+            if let Some(message) = self.step(input, output).inspect_err(|_| self.fail())? {
+                *received = Received::joined(message);
+                return received.view();
             }
         }
         input.clear();
@@ -230,7 +233,11 @@ impl Codec {
     }
 
     /// The peer's close, echoed unless it answers ours. What it says then does not matter.
-    fn take_close(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<Incoming, Violation> {
+    fn take_close(
+        &mut self,
+        payload: &[u8],
+        output: &mut BytesMut,
+    ) -> Result<Option<(u16, String)>, Violation> {
         let closed = match (frame::read_close(payload), self.phase) {
             (Err(violation), Phase::Open) => return Err(violation),
             (Ok(closed), Phase::Open) => {
@@ -243,7 +250,7 @@ impl Codec {
             (closed, _) => closed.unwrap_or_default(),
         };
         self.end(Phase::Closed);
-        Ok(Incoming::Closed(closed))
+        Ok(closed)
     }
 
     /// Takes one frame's worth out of the machine.
@@ -251,7 +258,7 @@ impl Codec {
         &mut self,
         input: &mut BytesMut,
         output: &mut BytesMut,
-    ) -> Result<Option<Incoming>, Violation> {
+    ) -> Result<Option<Message>, Violation> {
         let mut feed = Feed { input, passed: &mut self.passed, output };
         let machine = self.machine.get_or_insert_with(|| new_machine(self.max_message_bytes));
         let message = match machine.read(&mut feed) {
@@ -266,9 +273,7 @@ impl Codec {
         };
         Ok(match message {
             Message::Text(_) | Message::Binary(_) if self.phase != Phase::Open => None,
-            Message::Text(text) => Some(Incoming::Text(Text::new(text.into())?)),
-            Message::Binary(bytes) => Some(Incoming::Binary(bytes)),
-            Message::Pong(_) => Some(Incoming::Pong),
+            Message::Text(_) | Message::Binary(_) | Message::Pong(_) => Some(message),
             // The machine writes the pong by itself before it reads on.
             Message::Ping(_) => None,
             // A close is not passed on to it, and a frame as such is never read.
@@ -278,13 +283,10 @@ impl Codec {
 }
 
 /// A text or binary message, from its only frame.
-fn take_message(mut frame: BytesMut) -> Result<Incoming, Violation> {
+fn take_message(mut frame: BytesMut) -> Received {
     let is_text = frame::is_text(&frame);
     frame::unmask(&mut frame);
-    if is_text {
-        return Text::new(frame.freeze()).map(Incoming::Text);
-    }
-    Ok(Incoming::Binary(frame.freeze()))
+    if is_text { Received::text(frame) } else { Received::binary(frame) }
 }
 
 fn new_machine(max_message_bytes: usize) -> Box<WebSocketContext> {
@@ -329,13 +331,38 @@ impl Write for Feed<'_> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use sockjs_core::{ClientFrame, CloseReason};
 
     use super::*;
     use crate::frame::tests::client_frame;
 
-    type Events = (Vec<Result<Incoming, Violation>>, BytesMut);
+    /// An [`Incoming`], to be kept.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Event {
+        Text(String),
+        Binary(Vec<u8>),
+        Pong,
+        Closed(Option<(u16, String)>),
+    }
+
+    impl From<Incoming<'_>> for Event {
+        fn from(incoming: Incoming<'_>) -> Self {
+            match incoming {
+                Incoming::Text(text) => Self::Text(text.to_owned()),
+                Incoming::Binary(bytes) => Self::Binary(bytes.to_vec()),
+                Incoming::Pong => Self::Pong,
+                Incoming::Closed(closed) => Self::Closed(closed),
+            }
+        }
+    }
+
+    type Read = Result<Event, Violation>;
+    type Events = (Vec<Read>, BytesMut);
+
+    fn read(codec: &mut Codec, input: &mut BytesMut, output: &mut BytesMut) -> Option<Read> {
+        let mut received = Received::default();
+        codec.read(input, output, &mut received).map(|it| it.map(Event::from)).transpose()
+    }
 
     /// Reads `wire` as it comes in pieces of `piece_bytes`, for a peer whose limit is 100,000.
     fn read_in(piece_bytes: usize, wire: &[u8]) -> Events {
@@ -343,7 +370,7 @@ mod tests {
         let (mut input, mut output, mut events) = (BytesMut::new(), BytesMut::new(), vec![]);
         for piece in wire.chunks(piece_bytes) {
             input.extend_from_slice(piece);
-            while let Some(event) = codec.read(&mut input, &mut output).transpose() {
+            while let Some(event) = read(&mut codec, &mut input, &mut output) {
                 events.push(event);
             }
         }
@@ -359,8 +386,8 @@ mod tests {
         whole
     }
 
-    fn text(text: &str) -> Result<Incoming, Violation> {
-        Text::new(Bytes::copy_from_slice(text.as_bytes())).map(Incoming::Text)
+    fn text(text: &str) -> Read {
+        Ok(Event::Text(text.to_owned()))
     }
 
     #[test]
@@ -393,7 +420,7 @@ mod tests {
             let good = [client_frame(0x81, b"good"), client_frame(0x8a, b"")].concat();
             let (events, output) =
                 read_all(&[good, wire.clone(), client_frame(0x81, b"z")].concat());
-            let [first, Ok(Incoming::Pong), Err(violation)] = &events[..] else {
+            let [first, Ok(Event::Pong), Err(violation)] = &events[..] else {
                 panic!("{events:?} for {:?}", &wire[..2])
             };
             assert_eq!((first, violation.code), (&text("good"), code), "{:?}", &wire[..2]);
@@ -430,11 +457,8 @@ mod tests {
             ]
             .concat(),
         );
-        let binary = |bytes| Ok(Incoming::Binary(Bytes::from_static(bytes)));
-        assert_eq!(
-            events,
-            [Ok(Incoming::Pong), text("κ"), text(""), binary(b""), binary(b"\xff\0")]
-        );
+        let binary = |bytes: &[u8]| Ok(Event::Binary(bytes.to_vec()));
+        assert_eq!(events, [Ok(Event::Pong), text("κ"), text(""), binary(b""), binary(b"\xff\0")]);
         assert_eq!(output, &b"\x8a\x03one\x8a\x00"[..]);
     }
 
@@ -466,7 +490,7 @@ mod tests {
             (b"\x0f\xa0bye", Some((4000, "bye".to_owned()))),
         ] {
             let (events, output) = read_all(&[client_frame(0x88, payload), after.clone()].concat());
-            assert_eq!(events, [Ok(Incoming::Closed(closed))]);
+            assert_eq!(events, [Ok(Event::Closed(closed))]);
             assert_eq!(output, [&[0x88, payload.len() as u8], payload].concat());
         }
     }
@@ -484,9 +508,9 @@ mod tests {
         {
             input.extend_from_slice(&client_frame(frame.0, frame.1));
         }
-        let closed = Incoming::Closed(Some((3000, String::new())));
-        assert_eq!(codec.read(&mut input, &mut output), Ok(Some(closed)));
-        assert_eq!(codec.read(&mut input, &mut output), Ok(None));
+        let closed = Event::Closed(Some((3000, String::new())));
+        assert_eq!(read(&mut codec, &mut input, &mut output), Some(Ok(closed)));
+        assert_eq!(read(&mut codec, &mut input, &mut output), None);
         assert!(output.is_empty());
     }
 
@@ -494,12 +518,12 @@ mod tests {
     fn a_violation_is_told_once_and_nothing_is_read_after_it() {
         let mut codec = Codec::new(100);
         let (mut input, mut output) = (BytesMut::from(&[0x81, 0x00][..]), BytesMut::new());
-        let violation = codec.read(&mut input, &mut output).unwrap_err();
+        let violation = read(&mut codec, &mut input, &mut output).unwrap().unwrap_err();
         codec.close(violation.code, violation.reason, &mut output);
         codec.close(1000, "", &mut output);
         assert_eq!(output, &b"\x88\x15\x03\xeaFrame is not masked"[..]);
         input.extend_from_slice(&client_frame(0x88, b""));
-        assert_eq!(codec.read(&mut input, &mut output), Ok(None));
+        assert_eq!(read(&mut codec, &mut input, &mut output), None);
         assert!(input.is_empty());
     }
 
@@ -520,8 +544,8 @@ mod tests {
         for (size, kept) in [(60_000, false), (10, true)] {
             input.extend_from_slice(&client_frame(0x02, &vec![0; size]));
             input.extend_from_slice(&client_frame(0x80, b""));
-            assert!(codec.read(&mut input, &mut output).is_ok_and(|event| event.is_some()));
-            assert_eq!(codec.read(&mut input, &mut output), Ok(None));
+            assert!(read(&mut codec, &mut input, &mut output).unwrap().is_ok());
+            assert_eq!(read(&mut codec, &mut input, &mut output), None);
             assert_eq!(codec.machine.is_some(), kept);
         }
         codec.release();
@@ -571,8 +595,8 @@ mod tests {
     #[test]
     fn what_arrives_is_what_the_core_takes() {
         for (incoming, frame) in [
-            (text("x").unwrap(), ClientFrame::Text("x")),
-            (Incoming::Binary(Bytes::from_static(b"x")), ClientFrame::Binary(b"x")),
+            (Incoming::Text("x"), ClientFrame::Text("x")),
+            (Incoming::Binary(b"x"), ClientFrame::Binary(b"x")),
             (Incoming::Pong, ClientFrame::Pong),
             (Incoming::Closed(None), ClientFrame::Close(None)),
             (
@@ -580,9 +604,9 @@ mod tests {
                 ClientFrame::Close(Some(CloseReason::new(3000, "x"))),
             ),
         ] {
-            assert_eq!(ClientFrame::from(&incoming), frame);
+            assert_eq!(ClientFrame::from(incoming), frame);
         }
         let violation = ClientFrame::Violation(CloseReason::new(1007, "Invalid UTF-8"));
-        assert_eq!(ClientFrame::from(&NOT_UTF8), violation);
+        assert_eq!(ClientFrame::from(NOT_UTF8), violation);
     }
 }

@@ -48,9 +48,9 @@ impl From<Violation> for CloseReason {
     }
 }
 
-impl From<&Violation> for ClientFrame<'_> {
-    fn from(violation: &Violation) -> Self {
-        Self::Violation((*violation).into())
+impl From<Violation> for ClientFrame<'_> {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation.into())
     }
 }
 

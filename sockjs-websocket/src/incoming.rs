@@ -1,61 +1,78 @@
 //! What a client's frames come out as.
 
-use std::ops::Deref;
-
-use bytes::Bytes;
+use bytes::BytesMut;
 use sockjs_core::{ClientFrame, CloseReason};
+use tungstenite::Message;
 
 use super::frame::{NOT_UTF8, Violation};
 
 /// Something arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming {
+pub enum Incoming<'r> {
     /// A whole text message.
-    Text(Text),
-    /// A whole binary message, sharing its buffer as a text does.
-    Binary(Bytes),
+    Text(&'r str),
+    /// A whole binary message.
+    Binary(&'r [u8]),
     /// The peer lives: its answer to a ping, or a pong out of the blue.
     Pong,
     /// The peer's close: echoed into the output, or the answer to ours. Nothing follows.
     Closed(Option<(u16, String)>),
 }
 
-/// The text of a message. It shares the buffer that it was read into: copy what is kept for long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text(Bytes);
+/// The message that was read last, of which [`Incoming`] is a view. It is in the memory that was read into:
+/// let go of it before that is to grow, as by a read that finds nothing more.
+#[derive(Debug, Default)]
+pub struct Received(Held);
 
-impl Text {
-    /// The text. Looked through once more, which costs little beside what is done with a text.
-    pub fn as_str(&self) -> &str {
-        simdutf8::basic::from_utf8(&self.0).unwrap_or_default()
+#[derive(Debug, Default)]
+enum Held {
+    #[default]
+    Nothing,
+    /// In one frame, unmasked and not looked at.
+    Text(BytesMut),
+    /// In one frame.
+    Binary(BytesMut),
+    /// What tungstenite's machine made of frames.
+    Joined(Message),
+}
+
+impl Received {
+    pub(super) fn text(payload: BytesMut) -> Self {
+        Self(Held::Text(payload))
     }
 
-    /// The text that these are, if they are UTF-8.
-    pub(super) fn new(bytes: Bytes) -> Result<Self, Violation> {
-        match simdutf8::basic::from_utf8(&bytes) {
-            Ok(_) => Ok(Self(bytes)),
-            Err(_) => Err(NOT_UTF8),
-        }
+    pub(super) fn binary(payload: BytesMut) -> Self {
+        Self(Held::Binary(payload))
+    }
+
+    pub(super) fn joined(message: Message) -> Self {
+        Self(Held::Joined(message))
+    }
+
+    /// What it is, if a text is UTF-8. Without `unsafe` no `str` can be kept beside its bytes: so they are
+    /// looked through here, once.
+    pub(super) fn view(&self) -> Result<Option<Incoming<'_>>, Violation> {
+        Ok(match &self.0 {
+            Held::Text(bytes) => {
+                Some(Incoming::Text(simdutf8::basic::from_utf8(bytes).map_err(|_| NOT_UTF8)?))
+            }
+            Held::Binary(bytes) => Some(Incoming::Binary(bytes)),
+            Held::Joined(Message::Text(text)) => Some(Incoming::Text(text)),
+            Held::Joined(Message::Binary(bytes)) => Some(Incoming::Binary(bytes)),
+            Held::Joined(Message::Pong(_)) => Some(Incoming::Pong),
+            Held::Joined(_) | Held::Nothing => None,
+        })
     }
 }
 
-impl Deref for Text {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl<'a> From<&'a Incoming> for ClientFrame<'a> {
-    fn from(incoming: &'a Incoming) -> Self {
+impl<'r> From<Incoming<'r>> for ClientFrame<'r> {
+    fn from(incoming: Incoming<'r>) -> Self {
         match incoming {
             Incoming::Text(text) => Self::Text(text),
             Incoming::Binary(bytes) => Self::Binary(bytes),
             Incoming::Pong => Self::Pong,
             Incoming::Closed(close) => {
-                let reason = |(code, text): &(u16, String)| CloseReason::new(*code, text.clone());
-                Self::Close(close.as_ref().map(reason))
+                Self::Close(close.map(|(code, text)| CloseReason::new(code, text)))
             }
         }
     }

@@ -15,7 +15,7 @@ use sockjs_core::{
     ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Settings, Timestamp,
     Transport,
 };
-use sockjs_websocket::{Codec, Incoming};
+use sockjs_websocket::{Codec, Incoming, Received};
 
 use super::deadline::Deadline;
 use crate::app::Running;
@@ -287,8 +287,10 @@ impl Pump {
     }
 
     fn parse(&mut self) {
+        let mut received = Received::default();
         loop {
-            let reason = match self.codec.read(&mut self.input, &mut self.output) {
+            let read = self.codec.read(&mut self.input, &mut self.output, &mut received);
+            let reason = match read {
                 Ok(None) => return,
                 Ok(Some(_)) if self.phase == Phase::Closed => continue,
                 Ok(Some(Incoming::Closed(why))) => return self.closed(why),
@@ -298,10 +300,10 @@ impl Pump {
                 }
                 Ok(Some(Incoming::Text(text))) => {
                     let (limit, batch) = (self.payload_bytes, &mut self.batch);
-                    payload::read_websocket_text(self.transport, &text, limit, batch)
+                    payload::read_websocket_text(self.transport, text, limit, batch)
                 }
                 Ok(Some(Incoming::Binary(bytes))) => {
-                    payload::read_websocket_binary(self.transport, &bytes, &mut self.batch)
+                    payload::read_websocket_binary(self.transport, bytes, &mut self.batch)
                 }
                 Err(violation) => Err(violation.into()),
             };

@@ -2,9 +2,9 @@
 
 use std::iter;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use sockjs_websocket::{Codec, Incoming};
+use sockjs_websocket::{Codec, Incoming, Received};
 
 /// Limits of a message, among them those at the edges of the header's formats.
 const LIMITS: [usize; 7] = [0, 1, 16, 125, 126, 300, 70_000];
@@ -43,7 +43,7 @@ struct Outcome {
 #[derive(Debug, PartialEq)]
 enum Event {
     Text(String),
-    Binary(Bytes),
+    Binary(Vec<u8>),
     Pong,
     Closed(Option<(u16, String)>),
     Violation(u16),
@@ -56,10 +56,11 @@ fn read(pieces: &mut dyn Iterator<Item = &[u8]>, max_message_bytes: usize) -> Ou
     let mut events = Vec::new();
     for piece in pieces {
         input.extend_from_slice(piece);
-        while let Some(event) = codec.read(&mut input, &mut output).transpose() {
+        let mut received = Received::default();
+        while let Some(event) = codec.read(&mut input, &mut output, &mut received).transpose() {
             events.push(match event {
-                Ok(Incoming::Text(text)) => Event::Text(text.as_str().to_owned()),
-                Ok(Incoming::Binary(bytes)) => Event::Binary(bytes),
+                Ok(Incoming::Text(text)) => Event::Text(text.to_owned()),
+                Ok(Incoming::Binary(bytes)) => Event::Binary(bytes.to_vec()),
                 Ok(Incoming::Pong) => Event::Pong,
                 Ok(Incoming::Closed(why)) => Event::Closed(why),
                 Err(violation) => {
@@ -190,7 +191,7 @@ impl<'w> Reader<'w> {
         Ok(Some(match String::from_utf8(message) {
             Ok(text) if opcode == 1 => Event::Text(text),
             Ok(text) => Event::Binary(text.into()),
-            Err(error) => Event::Binary(error.into_bytes().into()),
+            Err(error) => Event::Binary(error.into_bytes()),
         }))
     }
 }
