@@ -41,7 +41,7 @@
 //! /// Opens a session or attaches to it.
 //! fn poll(endpoint: &mut Endpoint, route: Route, now: Timestamp) -> Receiver {
 //!     let Route::Receive(permit) = route else { panic!("no receive request") };
-//!     match endpoint.handle_receive(*permit, None, now) {
+//!     match endpoint.handle_receive(permit, None, now) {
 //!         Action::Poll { head, receiver } => {
 //!             assert_eq!(head.status(), 200);
 //!             receiver
@@ -101,7 +101,7 @@
 //! let Route::Send(permit) = post(&service, "/echo/000/id/xhr_send", now)? else {
 //!     panic!("no send request")
 //! };
-//! let Action::Collect { session, reply, .. } = endpoint.handle_send(*permit, None, now) else {
+//! let Action::Collect { session, reply, .. } = endpoint.handle_send(permit, None, now) else {
 //!     panic!("the session is known")
 //! };
 //! let mut batch = Vec::new();

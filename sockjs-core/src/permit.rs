@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode, request};
 
-use crate::binding::{Binding, Principal};
+use crate::binding::Binding;
 use crate::refusal::Refusal;
 use crate::report::Grade;
 use crate::web::answer::Answer;
@@ -82,12 +82,6 @@ macro_rules! permit {
                 let refused = self.request.answer.text(status, format!("{line}\n"));
                 Refusal::Unauthorized.mark(refused)
             }
-
-            /// Notes whom the application's `authorize` found behind the request.
-            pub(crate) fn identified(mut self, who: Option<Principal>) -> Self {
-                self.request.binding.principal = who;
-                self
-            }
         }
 
         /// Shows nothing of the request, whose path holds the session's id.
@@ -160,7 +154,7 @@ impl From<BodyError> for Refusal {
 
 impl SendReply {
     /// For a body whose messages may cost `limit_bytes`.
-    pub(crate) fn new(permit: SendPermit, limit_bytes: usize) -> Self {
+    pub(crate) fn new(permit: Box<SendPermit>, limit_bytes: usize) -> Self {
         let headers = &permit.request.head.headers;
         let is_form = headers.get(CONTENT_TYPE).is_some_and(|v| payload::is_form(v.as_bytes()));
         Self { path: permit.path, is_form, limit_bytes, answer: permit.request.answer }

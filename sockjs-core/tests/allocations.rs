@@ -34,8 +34,8 @@ impl Flow {
         let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
         let head = request::head(request::for_path(path));
         let action = match service.route(head, &request::peer(), 0, START) {
-            Route::Receive(permit) => endpoint.handle_receive(*permit, None, START),
-            Route::Websocket(permit) => endpoint.handle_websocket(*permit, None, START),
+            Route::Receive(permit) => endpoint.handle_receive(permit, None, START),
+            Route::Websocket(permit) => endpoint.handle_websocket(permit, None, START),
             other => panic!("{other:?}"),
         };
         let (Action::Stream { receiver, .. } | Action::Upgrade { receiver, .. }) = action else {

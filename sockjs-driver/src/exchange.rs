@@ -151,12 +151,12 @@ impl Hub {
                     waiting = Some((permit, who));
                     return None;
                 }
-                Some(turn.endpoint.handle_receive(*permit, who, turn.now))
+                Some(turn.endpoint.handle_receive(permit, who, turn.now))
             });
             if let Some((permit, who)) = waiting {
                 self.app.runtime.sleep(GRACE).await;
                 let again =
-                    |turn: &mut Turn<'_>| turn.endpoint.handle_receive(*permit, who, turn.now);
+                    |turn: &mut Turn<'_>| turn.endpoint.handle_receive(permit, who, turn.now);
                 action = Some(shard.turn(again));
             }
             match action {
@@ -191,7 +191,7 @@ impl Hub {
         };
         let shard = self.shard_of(permit.id());
         let admitted =
-            shard.turn_at(now, |turn| match turn.endpoint.handle_send(*permit, who, turn.now) {
+            shard.turn_at(now, |turn| match turn.endpoint.handle_send(permit, who, turn.now) {
                 Action::Collect { session, max_bytes, reply } => Ok((session, max_bytes, reply)),
                 refused => Err(Box::new(refused)),
             });
@@ -231,7 +231,7 @@ impl Hub {
         let Some(upgrade) = upgrade else { return unexpected() };
         let shard = self.any_shard();
         let action =
-            shard.turn_at(now, |turn| turn.endpoint.handle_websocket(*permit, who, turn.now));
+            shard.turn_at(now, |turn| turn.endpoint.handle_websocket(permit, who, turn.now));
         match action {
             Action::Respond(response) => response.map(Body::full),
             Action::Upgrade { head, receiver } => {

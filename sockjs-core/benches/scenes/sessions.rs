@@ -61,8 +61,8 @@ impl Server {
     fn receive(&mut self, path: &str) -> Receiver {
         let head = request::head(request::for_path(path));
         let action = match self.service.route(head, &peer(), 0, self.now) {
-            Route::Receive(permit) => self.endpoint.handle_receive(*permit, None, self.now),
-            Route::Websocket(permit) => self.endpoint.handle_websocket(*permit, None, self.now),
+            Route::Receive(permit) => self.endpoint.handle_receive(permit, None, self.now),
+            Route::Websocket(permit) => self.endpoint.handle_websocket(permit, None, self.now),
             other => panic!("{path}: {other:?}"),
         };
         match action {

@@ -35,9 +35,9 @@ impl Endpoint {
     pub fn handle_route(&mut self, route: Route, who: Option<Principal>, now: Timestamp) -> Action {
         match route {
             Route::Respond(response) => Action::Respond(response),
-            Route::Receive(permit) => self.handle_receive(*permit, who, now),
-            Route::Send(permit) => self.handle_send(*permit, who, now),
-            Route::Websocket(permit) => self.handle_websocket(*permit, who, now),
+            Route::Receive(permit) => self.handle_receive(permit, who, now),
+            Route::Send(permit) => self.handle_send(permit, who, now),
+            Route::Websocket(permit) => self.handle_websocket(permit, who, now),
         }
     }
 
@@ -45,32 +45,36 @@ impl Endpoint {
     /// application's `authorize` found.
     pub fn handle_receive(
         &mut self,
-        permit: ReceivePermit,
+        mut permit: Box<ReceivePermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
         let now = self.advance(now);
-        let ReceivePermit { request, transport, callback, grade } = permit.identified(who);
-        let known = self.ids.get(request.id()).copied();
+        permit.request.binding.principal = who;
+        let transport = permit.transport;
+        let known = self.ids.get(permit.id()).copied();
         let (slot, answer) = match known {
-            Some(slot) if !self.is_bound(slot, &request) => {
-                return self.turn_away(Refusal::Binding, not_found(request.answer));
+            Some(slot) if !self.is_bound(slot, &permit.request) => {
+                return self.turn_away(Refusal::Binding, not_found(permit.request.answer));
             }
-            Some(slot) => (slot, request.answer),
+            Some(slot) => (slot, permit.request.answer),
             None => match self.refusal(transport) {
                 Some(refusal) => {
-                    return self.turn_away(refusal, unavailable(refusal, request.answer));
+                    return self.turn_away(refusal, unavailable(refusal, permit.request.answer));
                 }
-                None => self.open(Some(SessionId::new(request.id())), transport, request, now),
+                None => {
+                    let id = SessionId::new(permit.id());
+                    self.open(Some(id), transport, permit.request, now)
+                }
             },
         };
-        let stage = self.attach(slot, transport, grade, now);
+        let stage = self.attach(slot, transport, permit.grade, now);
         let mut head = receive_head(transport, answer);
         if matches!(&stage, Stage::Close(reason, _) if *reason == CloseReason::STILL_OPEN) {
             self.stats.refused.count(Refusal::SecondReceiver);
             head = Refusal::SecondReceiver.mark(head);
         }
-        let receiver = Receiver::new(self.receiver_number(), transport, callback, stage);
+        let receiver = Receiver::new(self.receiver_number(), transport, permit.callback, stage);
         if transport.is_one_frame() {
             Action::Poll { head, receiver }
         } else {
@@ -81,12 +85,12 @@ impl Endpoint {
     /// A send request, before its body is read.
     pub fn handle_send(
         &mut self,
-        permit: SendPermit,
+        mut permit: Box<SendPermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
         self.advance(now);
-        let permit = permit.identified(who);
+        permit.request.binding.principal = who;
         let known = self.ids.get(permit.id()).copied();
         let holding = known.and_then(|slot| self.sessions.get_mut(slot));
         let (Some(slot), Some(holding)) = (known, holding) else {
@@ -115,12 +119,13 @@ impl Endpoint {
     /// A WebSocket handshake: always a session of its own, whatever its id.
     pub fn handle_websocket(
         &mut self,
-        permit: WebsocketPermit,
+        mut permit: Box<WebsocketPermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
         let now = self.advance(now);
-        let WebsocketPermit { request, transport, handshake } = permit.identified(who);
+        permit.request.binding.principal = who;
+        let WebsocketPermit { request, transport, handshake } = *permit;
         if let Some(refusal) = self.refusal(transport) {
             return self.turn_away(refusal, unavailable(refusal, request.answer));
         }

@@ -68,3 +68,28 @@ impl fmt::Debug for Seed {
         f.write_str("Seed(…)")
     }
 }
+
+/// The seed's hasher, kept as it is after its first block: each look for a session begins there.
+#[derive(Clone)]
+pub(crate) struct Keyed(DefaultHasher);
+
+impl From<Seed> for Keyed {
+    fn from(seed: Seed) -> Self {
+        Self(seed.build_hasher())
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.clone()
+    }
+}
+
+/// So is what it has become.
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyed(…)")
+    }
+}

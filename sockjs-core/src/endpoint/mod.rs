@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use bytes::BytesMut;
 use slotmap::SlotMap;
 
-use self::ids::{Seed, SessionId};
+use self::ids::{Keyed, Seed, SessionId};
 use self::stats::{Stats, Window};
 use self::timers::{Entry, Timers};
 use crate::event::{ChunkId, Event, Gone, Refused, SendError, SessionKey, Slot, Transmit};
@@ -48,7 +48,7 @@ pub struct Endpoint {
     now: Timestamp,
     /// Boxed, for the table keeps its room when they have ended.
     sessions: SlotMap<Slot, Box<Holding>>,
-    ids: HashMap<SessionId, Slot, Seed>,
+    ids: HashMap<SessionId, Slot, Keyed>,
     timers: Timers,
     /// Sessions that changed since the last look at what follows from it.
     touched: Vec<Slot>,
@@ -117,7 +117,7 @@ impl Endpoint {
             quota,
             now: Timestamp::EPOCH,
             sessions: SlotMap::with_key(),
-            ids: HashMap::with_hasher(seed),
+            ids: HashMap::with_hasher(seed.into()),
             timers: Timers::default(),
             touched: Vec::new(),
             ready: VecDeque::new(),

@@ -247,11 +247,11 @@ impl Player {
         let route = endpoint.service().route(head, &peer, 0, now);
         let action = match (input, route) {
             (Input::Receive(_), Route::Receive(permit)) => {
-                endpoint.handle_receive(*permit, who, now)
+                endpoint.handle_receive(permit, who, now)
             }
-            (Input::Send(_), Route::Send(permit)) => endpoint.handle_send(*permit, who, now),
+            (Input::Send(_), Route::Send(permit)) => endpoint.handle_send(permit, who, now),
             (Input::Websocket(_), Route::Websocket(permit)) => {
-                endpoint.handle_websocket(*permit, who, now)
+                endpoint.handle_websocket(permit, who, now)
             }
             _ => return Output::Misrouted,
         };

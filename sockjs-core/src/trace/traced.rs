@@ -156,15 +156,15 @@ impl Traced {
     pub fn handle_route(&mut self, route: Route, who: Option<Principal>, now: Timestamp) -> Action {
         match route {
             Route::Respond(response) => Action::Respond(response),
-            Route::Receive(permit) => self.handle_receive(*permit, who, now),
-            Route::Send(permit) => self.handle_send(*permit, who, now),
-            Route::Websocket(permit) => self.handle_websocket(*permit, who, now),
+            Route::Receive(permit) => self.handle_receive(permit, who, now),
+            Route::Send(permit) => self.handle_send(permit, who, now),
+            Route::Websocket(permit) => self.handle_websocket(permit, who, now),
         }
     }
 
     pub fn handle_receive(
         &mut self,
-        permit: ReceivePermit,
+        permit: Box<ReceivePermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
@@ -180,7 +180,7 @@ impl Traced {
 
     pub fn handle_send(
         &mut self,
-        permit: SendPermit,
+        permit: Box<SendPermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
@@ -194,7 +194,7 @@ impl Traced {
 
     pub fn handle_websocket(
         &mut self,
-        permit: WebsocketPermit,
+        permit: Box<WebsocketPermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {

@@ -133,7 +133,8 @@ impl Resource {
     pub fn allows(self, method: &Method) -> bool {
         // `OPTIONS` for eventsource is answered (PROTOCOL §2) though its 405 does not name it.
         let preflight = matches!(self, Self::Receive(Transport::EventSource));
-        let mut names = self.allow().as_bytes().split(|byte| *byte == b',');
+        // From the end, where the method stands that nearly all requests have.
+        let mut names = self.allow().as_bytes().rsplit(|byte| *byte == b',');
         names.any(|name| name.trim_ascii_start() == method.as_str().as_bytes())
             || (preflight && method == Method::OPTIONS)
     }

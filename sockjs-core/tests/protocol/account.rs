@@ -278,7 +278,7 @@ fn the_report_names_the_lowest_grade_of_all_receivers() {
         for (round, grade) in grades.into_iter().enumerate() {
             let route = service.route(head(post("/0/s/xhr")), &Peer::new(None, grade), 0, START);
             let Route::Receive(permit) = route else { panic!("a receive request") };
-            let Action::Poll { mut receiver, .. } = endpoint.handle_receive(*permit, None, START)
+            let Action::Poll { mut receiver, .. } = endpoint.handle_receive(permit, None, START)
             else {
                 panic!("a poll")
             };

@@ -87,7 +87,7 @@ fn a_network_is_that_of_ipv4_in_either_form() {
         let Route::Receive(permit) = service.route(head(post("/0/s/xhr")), &peer, 0, START) else {
             panic!("a receive request")
         };
-        match endpoint.handle_receive(*permit, None, START) {
+        match endpoint.handle_receive(permit, None, START) {
             Action::Respond(response) => response.status().as_u16(),
             Action::Poll { head, mut receiver } => {
                 // Whoever comes next shall not find it attached.
@@ -114,7 +114,7 @@ fn networks_are_compared_if_asked_for() {
         let peer = Peer::new(Some(address.parse().unwrap()), Grade::Socket);
         let route = sim.service().route(head(xhr_send()), &peer, 0, sim.now());
         let Route::Send(permit) = route else { panic!("a send request") };
-        match sim.endpoint.handle_send(*permit, None, crate::common::START) {
+        match sim.endpoint.handle_send(permit, None, crate::common::START) {
             Action::Collect { .. } => 200,
             Action::Respond(response) => response.status().as_u16(),
             other => panic!("{other:?}"),

@@ -43,7 +43,7 @@ fn fresh() -> (Traced, sockjs_core::Receiver) {
     let Route::Websocket(permit) = service.route(head, &request::peer(), 0, START) else {
         panic!("no handshake");
     };
-    match endpoint.handle_websocket(*permit, None, START) {
+    match endpoint.handle_websocket(permit, None, START) {
         Action::Upgrade { receiver, .. } => (endpoint, receiver),
         other => panic!("{other:?}"),
     }

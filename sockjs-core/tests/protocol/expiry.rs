@@ -107,7 +107,7 @@ fn an_older_time_counts_as_the_latest_one_seen() {
         crate::common::START,
     );
     let sockjs_core::Route::Receive(permit) = route else { panic!("a receive request") };
-    let action = sim.endpoint.handle_receive(*permit, None, crate::common::START);
+    let action = sim.endpoint.handle_receive(permit, None, crate::common::START);
     assert!(matches!(action, sockjs_core::Action::Poll { .. }));
     assert!(sim.endpoint.poll_event().is_none());
     let heartbeat = sim.endpoint.poll_timeout();

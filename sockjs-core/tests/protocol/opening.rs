@@ -41,7 +41,7 @@ fn the_prelude_is_a_chunk_of_its_own_and_asks_for_no_word() {
     else {
         panic!("a receive request")
     };
-    let action = sim.endpoint.handle_receive(*permit, None, START);
+    let action = sim.endpoint.handle_receive(permit, None, START);
     let Action::Stream { mut receiver, .. } = action else { panic!("a stream") };
     let mut buf = BytesMut::new();
     let prelude = sim.endpoint.poll_transmit(&mut receiver, &mut buf).unwrap();
@@ -86,7 +86,7 @@ fn a_client_that_leaves_before_the_open_frame_leaves_nothing() {
     let Route::Receive(permit) = service.route(head(post("/000/s/xhr")), &peer(), 0, START) else {
         panic!("a receive request")
     };
-    let Action::Poll { receiver, .. } = sim.endpoint.handle_receive(*permit, None, START) else {
+    let Action::Poll { receiver, .. } = sim.endpoint.handle_receive(permit, None, START) else {
         panic!("a poll")
     };
     sim.endpoint.handle_gone(receiver, sockjs_core::Gone::Disconnected, START);

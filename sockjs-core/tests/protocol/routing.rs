@@ -331,7 +331,7 @@ fn the_answer_to_a_handshake() {
         let Route::Websocket(permit) = sim.service().route(parts, &peer(), 0, START) else {
             panic!("a handshake")
         };
-        match sim.endpoint.handle_websocket(*permit, None, START) {
+        match sim.endpoint.handle_websocket(permit, None, START) {
             sockjs_core::Action::Upgrade { head, .. } => head.map(|()| String::new()),
             other => panic!("{other:?}"),
         }

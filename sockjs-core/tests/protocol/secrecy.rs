@@ -67,8 +67,8 @@ fn no_value_on_the_way_of_a_request_shows_it() {
         let route = service.route(head(request), &peer(), 0, START);
         expect_silent(&route);
         let action = match route {
-            Route::Receive(permit) => endpoint.handle_receive(*permit, None, START),
-            Route::Websocket(permit) => endpoint.handle_websocket(*permit, None, START),
+            Route::Receive(permit) => endpoint.handle_receive(permit, None, START),
+            Route::Websocket(permit) => endpoint.handle_websocket(permit, None, START),
             other => panic!("{other:?}"),
         };
         expect_silent(&action);
@@ -96,7 +96,7 @@ fn no_value_on_the_way_of_a_request_shows_it() {
     let route = service.route(head(post(&format!("/000/{ID}/xhr_send"))), &peer(), 0, START);
     expect_silent(&route);
     let Route::Send(permit) = route else { panic!("a send request") };
-    let action = endpoint.handle_send(*permit, None, START);
+    let action = endpoint.handle_send(permit, None, START);
     expect_silent(&action);
     let Action::Collect { session, reply, .. } = action else { panic!("{action:?}") };
     expect_silent(&session);
@@ -115,7 +115,7 @@ fn no_refusal_shows_it() {
         for request in [post(&format!("/000/{ID}/{path}")), for_path(&format!("/{ID}/{path}"))] {
             let response = match service.route(head(request), &peer(), 0, START) {
                 Route::Respond(response) => response,
-                Route::Send(permit) => match endpoint.handle_send(*permit, None, START) {
+                Route::Send(permit) => match endpoint.handle_send(permit, None, START) {
                     Action::Respond(response) => response,
                     other => panic!("{other:?}"),
                 },

@@ -126,7 +126,7 @@ fn bodies_that_cannot_be_read_have_their_answers() {
         let Route::Send(permit) = sim.service().route(request, &peer(), 0, START) else {
             panic!("a send request")
         };
-        match sim.endpoint.handle_send(*permit, None, START) {
+        match sim.endpoint.handle_send(permit, None, START) {
             Action::Collect { reply, .. } => reply,
             other => panic!("{other:?}"),
         }
@@ -154,7 +154,7 @@ fn an_announced_length_over_the_limit_is_refused_unread_if_the_session_is_known(
         let Route::Send(permit) = sim.service().route(head(request), &peer(), 0, START) else {
             panic!("a send request")
         };
-        let action = sim.endpoint.handle_send(*permit, None, START);
+        let action = sim.endpoint.handle_send(permit, None, START);
         let worth_reading = action.max_body_bytes();
         match action {
             Action::Collect { max_bytes, .. } => Err((max_bytes, worth_reading)),

@@ -47,7 +47,7 @@ fn send_reply() -> SendReply {
     sim.receive("a", "/000/1/xhr_streaming");
     let route = sim.service().route(head(post("/000/1/xhr_send")), &peer(), 0, START);
     let Route::Send(permit) = route else { panic!("a send request") };
-    match sim.endpoint.handle_send(*permit, None, START) {
+    match sim.endpoint.handle_send(permit, None, START) {
         Action::Collect { reply, .. } => reply,
         action => panic!("{action:?}"),
     }
@@ -117,7 +117,7 @@ fn a_second_receiver_is_marked_too() {
     sim.receive("a", "/000/1/xhr_streaming");
     let route = sim.service().route(head(post("/000/1/xhr")), &peer(), 0, sim.now());
     let Route::Receive(permit) = route else { panic!("a receive request") };
-    match sim.endpoint.handle_receive(*permit, None, START) {
+    match sim.endpoint.handle_receive(permit, None, START) {
         Action::Poll { head, .. } => {
             assert_eq!(head.extensions().get(), Some(&Refusal::SecondReceiver));
         }

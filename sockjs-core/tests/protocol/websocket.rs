@@ -106,7 +106,7 @@ fn one_that_ends_within_its_close_is_accounted_for_at_once() {
     let Route::Websocket(permit) = service.route(parts, &peer(), 0, START) else {
         panic!("a handshake")
     };
-    let Action::Upgrade { mut receiver, .. } = endpoint.handle_websocket(*permit, None, START)
+    let Action::Upgrade { mut receiver, .. } = endpoint.handle_websocket(permit, None, START)
     else {
         panic!("an upgrade")
     };

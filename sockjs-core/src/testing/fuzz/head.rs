@@ -42,13 +42,13 @@ pub fn head(data: &[u8]) {
             let last = head.uri.path().rsplit('/').next();
             let transport = permit.transport;
             assert_eq!(last, Some(transport.to_string().as_str()));
-            receive(&mut endpoint, endpoint_action(*permit), transport, callback(&head));
+            receive(&mut endpoint, endpoint_action(permit), transport, callback(&head));
         }
         Route::Websocket(permit) => {
             let transport = permit.transport;
             let id = if transport == Transport::RawWebsocket { None } else { Some(permit.id()) };
             check_admitted(&service, &head, id.unwrap_or(b"raw"));
-            let action = endpoint.handle_websocket(*permit, None, START);
+            let action = endpoint.handle_websocket(permit, None, START);
             let Action::Upgrade { head: answer, receiver } = action else { panic!("{action:?}") };
             let accept = answer.headers().get(SEC_WEBSOCKET_ACCEPT);
             assert_eq!(accept.map(HeaderValue::len), Some(28), "20 bytes in base64");
@@ -57,7 +57,7 @@ pub fn head(data: &[u8]) {
         }
         Route::Send(permit) => {
             check_admitted(&service, &head, permit.id());
-            send(&service, &mut endpoint, &head, *permit);
+            send(&service, &mut endpoint, &head, permit);
         }
     }
 }
@@ -186,7 +186,7 @@ fn receive(
     assert!(text.contains(&called), "{called} is missing");
 }
 
-fn endpoint_action(permit: crate::ReceivePermit) -> impl FnOnce(&mut Endpoint) -> Action {
+fn endpoint_action(permit: Box<crate::ReceivePermit>) -> impl FnOnce(&mut Endpoint) -> Action {
     |endpoint| endpoint.handle_receive(permit, None, START)
 }
 
@@ -200,7 +200,7 @@ fn transmit(endpoint: &mut Endpoint, mut receiver: Receiver) -> BytesMut {
 }
 
 /// A send request is for a session that is known, and for its client.
-fn send(service: &Service, endpoint: &mut Endpoint, head: &Parts, permit: SendPermit) {
+fn send(service: &Service, endpoint: &mut Endpoint, head: &Parts, permit: Box<SendPermit>) {
     let mut opening = head.clone();
     let path = head.uri.path();
     let below = path.rfind('/').unwrap_or_default();
@@ -213,7 +213,7 @@ fn send(service: &Service, endpoint: &mut Endpoint, head: &Parts, permit: SendPe
     let Route::Receive(first) = service.route(opening, &peer(), 7, START) else {
         panic!("who may send may receive")
     };
-    receive(endpoint, endpoint_action(*first), Transport::Xhr, None);
+    receive(endpoint, endpoint_action(first), Transport::Xhr, None);
     match endpoint.handle_send(permit, None, START) {
         Action::Collect { reply, .. } => check_answer(service, head, &reply.accepted()),
         // By the length that it announces.
@@ -225,7 +225,7 @@ fn send(service: &Service, endpoint: &mut Endpoint, head: &Parts, permit: SendPe
     };
     let quota = Quota::whole(&service.settings().limits);
     let mut other = Endpoint::new(service.clone(), 1, quota, Seed::new(7));
-    let action = other.handle_send(*second, None, START);
+    let action = other.handle_send(second, None, START);
     let Action::Respond(answer) = action else { panic!("{action:?} where nobody is") };
     assert_eq!(answer.status(), 404);
     check_answer(service, head, &answer);

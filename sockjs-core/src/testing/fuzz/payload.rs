@@ -113,7 +113,7 @@ fn reply(service: &Service, content_type: &'static str) -> SendReply {
     let mut head = request::head(request::post("/000/id/jsonp_send"));
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     match service.route(head, &request::peer(), 0, START) {
-        Route::Send(permit) => SendReply::new(*permit, usize::MAX),
+        Route::Send(permit) => SendReply::new(permit, usize::MAX),
         other => panic!("no send request: {other:?}"),
     }
 }

@@ -284,7 +284,7 @@ impl Sim {
         let route = self.service().route(request::head(request), &request::peer(), 0, now);
         let Route::Send(permit) = route else { panic!("no send request: {route:?}") };
         let mut delivered = false;
-        let response = match self.endpoint.handle_send(*permit, who, now) {
+        let response = match self.endpoint.handle_send(permit, who, now) {
             Action::Respond(response) => Some(response),
             Action::Collect { session, reply, .. } => {
                 let mut batch = Vec::new();
