@@ -430,11 +430,8 @@ impl Pump {
 
     /// A WebSocket that once carried a lot shall not hold it while idle.
     fn give_back_memory(&mut self) {
-        for buf in [&mut self.input, &mut self.output] {
-            if buf.is_empty() && buf.capacity() > IDLE_BUFFER_BYTES {
-                *buf = BytesMut::new();
-            }
-        }
+        give_back(&mut self.input);
+        give_back(&mut self.output);
         if self.batch.is_empty() && self.batch.capacity() > 16 {
             self.batch = Vec::new();
         }
@@ -445,11 +442,42 @@ impl Pump {
     }
 }
 
+/// Lets go of the memory of an empty buffer if it is long. What was taken from a buffer's front is no longer in
+/// its capacity, but the memory is held all the same.
+fn give_back(buf: &mut BytesMut) {
+    if buf.is_empty() && buf.try_reclaim(IDLE_BUFFER_BYTES + 1) {
+        *buf = BytesMut::new();
+    }
+}
+
 /// What was handed and not flushed is lost; then the guard tells that the receiver is gone.
 impl Drop for Pump {
     fn drop(&mut self) {
         if let Some(chunk) = self.handed.take() {
             self.guard.shard().turn(|turn| turn.endpoint.handle_lost(chunk, turn.now));
+        }
+    }
+}
+
+#[cfg(all(test, not(sockjs_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_websocket_holds_no_long_buffer_however_it_was_emptied() {
+        for (bytes, is_kept) in [(100, true), (IDLE_BUFFER_BYTES, true), (60_000, false)] {
+            let empty: [fn(&mut BytesMut); 3] = [
+                |buf| buf.advance(buf.len()),
+                |buf| drop(buf.split_to(buf.len())),
+                BytesMut::clear,
+            ];
+            for empty in empty {
+                let mut buf = BytesMut::with_capacity(bytes);
+                buf.resize(bytes, 0);
+                empty(&mut buf);
+                give_back(&mut buf);
+                assert_eq!(buf.try_reclaim(bytes), is_kept, "{bytes} bytes");
+            }
         }
     }
 }
