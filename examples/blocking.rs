@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, StatusCode, Version, request::Parts};
 use sockjs_core::*;
-use sockjs_websocket::{Codec, Received};
+use sockjs_websocket::Codec;
 
 /// The longest head of a request, and what is read at a time.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -263,8 +263,7 @@ impl Connection {
                 break;
             }
             while is_websocket && !receiver.is_holding() {
-                let mut received = Received::default();
-                let read = codec.read(&mut self.input, &mut out, &mut received).transpose();
+                let read = codec.read(&mut self.input, &mut out).transpose();
                 let Some(read) = read else { break };
                 let frame = read.map_or_else(ClientFrame::from, ClientFrame::from);
                 hub.turn(|endpoint| endpoint.handle_frame(&mut receiver, frame, now()));

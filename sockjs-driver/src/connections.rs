@@ -72,18 +72,18 @@ impl Connections {
         io: I,
         peer: Option<SocketAddr>,
         room: Room,
-        member: &Arc<Member>,
+        member: Member,
     ) -> Option<Counted<I>> {
         let has_room = usize::try_from(self.open()).is_ok_and(|open| open < room.total);
         let address = peer.map(neighbourhood).filter(|_| room.for_each_address < usize::MAX);
         if has_room && self.0.enter_from(address, room.for_each_address) {
-            return Some(self.enter(io, address, Some(member.clone())));
+            return Some(self.enter(io, address, Some(member)));
         }
         self.0.refused.fetch_add(1, Ordering::Relaxed);
         None
     }
 
-    fn enter<I>(&self, io: I, address: Option<IpAddr>, member: Option<Arc<Member>>) -> Counted<I> {
+    fn enter<I>(&self, io: I, address: Option<IpAddr>, member: Option<Member>) -> Counted<I> {
         self.0.opened.fetch_add(1, Ordering::Relaxed);
         Counted { io, member, _count: Count { counts: self.0.clone(), address } }
     }
@@ -131,11 +131,11 @@ impl<I> Counted<I> {
 
     /// What the socket said, unless that is to wait and the server waits no longer.
     fn unless_cut<T>(
-        &self,
+        &mut self,
         said: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        let member = self.member.as_ref().filter(|_| said.is_pending());
+        let member = self.member.as_mut().filter(|_| said.is_pending());
         if member.is_some_and(|member| member.phase(cx) == Phase::Cut) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -147,7 +147,7 @@ impl<I> Counted<I> {
 #[derive(Debug)]
 pub struct Counted<I> {
     io: I,
-    member: Option<Arc<Member>>,
+    member: Option<Member>,
     _count: Count,
 }
 

@@ -22,13 +22,16 @@ pub(crate) enum Phase {
 #[derive(Default)]
 pub(crate) struct Ending(Arc<Shared>);
 
-/// A connection's part in it, until its socket is dropped.
+/// A part of a connection that is told of it: the connection's task, or its socket. The connection is left
+/// once both are dropped.
 #[derive(Debug)]
 pub(crate) struct Member {
     shared: Arc<Shared>,
     number: u64,
-    /// The connection's own, so that connections do not meet at one lock.
+    /// The member's own, so that connections do not meet at one lock.
     waker: Arc<Mutex<Option<Waker>>>,
+    /// What is in there, so that a look needs no lock.
+    known: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +57,7 @@ impl Ending {
         let number = members.next;
         members.next += 1;
         members.wakers.insert(number, Arc::clone(&waker));
-        Member { shared: Arc::clone(&self.0), number, waker }
+        Member { shared: Arc::clone(&self.0), number, waker, known: None }
     }
 
     /// Asks all connections to finish.
@@ -81,14 +84,12 @@ impl Drop for Ending {
 
 impl Member {
     /// What the server wants; wakes when that changes.
-    pub(crate) fn phase(&self, cx: &mut Context<'_>) -> Phase {
+    pub(crate) fn phase(&mut self, cx: &mut Context<'_>) -> Phase {
         // Stored first and loaded second, the other way round than in `enter`.
-        let mut slot = lock(&self.waker);
-        match &mut *slot {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => *slot = Some(cx.waker().clone()),
+        if !self.known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            self.known = Some(cx.waker().clone());
+            *lock(&self.waker) = Some(cx.waker().clone());
         }
-        drop(slot);
         match self.shared.phase.load(Ordering::Acquire) {
             0 => Phase::Serving,
             1 => Phase::Ending,
@@ -113,7 +114,7 @@ impl Shared {
     fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
         let members: Vec<_> = lock(&self.members).wakers.values().cloned().collect();
-        let wakers: Vec<_> = members.iter().filter_map(|slot| lock(slot).take()).collect();
+        let wakers: Vec<_> = members.iter().filter_map(|slot| lock(slot).clone()).collect();
         // Without any lock, for a waker may run anything.
         wakers.into_iter().for_each(Waker::wake);
     }

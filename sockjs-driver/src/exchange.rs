@@ -22,6 +22,7 @@ use sockjs_core::{
 use crate::body::Body;
 use crate::guard::{Connection, Guard};
 use crate::hub::Hub;
+use crate::inbox::Inbox;
 use crate::shard::{Shard, Turn};
 use crate::upload;
 use crate::websocket::{Handshake, carry};
@@ -308,7 +309,7 @@ async fn answered(shard: &Shard, session: SessionKey) {
     poll_fn(|cx| {
         let is_waiting = shard.turn(|turn| {
             let Some(place) = turn.waiting.known(session) else { return true };
-            let is_waiting = place.session.as_ref().is_none_or(|it| it.inbox().is_idle());
+            let is_waiting = place.session.as_ref().is_none_or(|it| it.with_inbox(Inbox::is_idle));
             if !is_waiting && yields == 0 {
                 place.answering = Some(cx.waker().clone());
             }

@@ -44,10 +44,10 @@ impl Inbox {
         if let Some(message) = self.messages.pop_front() {
             self.bytes -= message.len();
             self.is_idle = false;
+            if self.messages.is_empty() && self.messages.capacity() > KEPT {
+                self.messages = VecDeque::new();
+            }
             return Next::Message(message);
-        }
-        if self.messages.capacity() > KEPT {
-            self.messages = VecDeque::new();
         }
         if !(self.is_fed && is_known) {
             return Next::Unknown;
@@ -74,6 +74,11 @@ impl Inbox {
         // Nothing more will come, which only its end says.
         self.is_fed = false;
         self.is_idle = false;
+    }
+
+    /// Whether the application may find something here, or behind it.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.is_fed || !self.messages.is_empty()
     }
 
     fn push(&mut self, message: Message) {

@@ -219,8 +219,8 @@ where
                 Poll::Pending => accept.poll(&*runtime, cx).map(Some),
             });
             let Some((io, peer)) = accepted.await else { break };
-            let member = Arc::new(ending.join());
-            let Some(io) = connections.admit(io, peer, room, &member) else { continue };
+            let Some(io) = connections.admit(io, peer, room, ending.join()) else { continue };
+            let member = ending.join();
             L::limit_silence(io.get_ref(), config.write_stall.saturating_add(SYSTEM_MARGIN));
             let (service, timer) = (service.clone(), runtime.clone());
             #[cfg(feature = "http2")]
@@ -245,7 +245,7 @@ where
 }
 
 /// Runs a connection until it ends or its server does.
-async fn attend(member: Arc<Member>, connection: impl Attended) {
+async fn attend(mut member: Member, connection: impl Attended) {
     let mut connection = pin!(connection);
     let mut is_told = false;
     poll_fn(|cx| {

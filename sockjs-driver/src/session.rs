@@ -17,6 +17,7 @@ use crate::exchange::PeerAddr;
 use crate::inbox::{Inbox, Next};
 use crate::observe::Span;
 use crate::shard::{LATEST, Shard};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 /// One client, from its opening to its end: the application's side.
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     /// Without what is unread, which is in `inbox`.
     end: OnceLock<Box<Report>>,
     inbox: Mutex<Inbox>,
+    /// Whether the inbox has something, or may have: so that a look at an empty one needs no lock.
+    has_news: AtomicBool,
     pub(crate) span: Span,
     pub(crate) memberships: Memberships,
 }
@@ -65,6 +68,7 @@ impl Inner {
             deferred: Mutex::new(None),
             end: OnceLock::new(),
             inbox: Mutex::default(),
+            has_news: AtomicBool::new(true),
             span: Span::default(),
             memberships: Memberships::new(),
         })
@@ -74,7 +78,7 @@ impl Inner {
     pub(crate) fn end(&self, mut report: Report) -> Left {
         // First, so that whoever hears of the end finds it in no group.
         let left = self.memberships.end(self);
-        self.inbox().end(std::mem::take(&mut report.unread));
+        self.with_inbox(|inbox| inbox.end(std::mem::take(&mut report.unread)));
         // The core reports each session once.
         let _ = self.end.set(Box::new(report));
         left
@@ -91,10 +95,19 @@ impl Inner {
         self.end.get().map(|report| &**report)
     }
 
-    /// What left the endpoint for the application. Whoever holds the shard may lock it, not the other
+    /// Looks at what left the endpoint for the application. Whoever holds the shard may do so, not the other
     /// way round.
-    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        lock(&self.inbox)
+    pub(crate) fn with_inbox<R>(&self, look: impl FnOnce(&mut Inbox) -> R) -> R {
+        let mut inbox = lock(&self.inbox);
+        let result = look(&mut inbox);
+        self.has_news.store(inbox.has_news(), Ordering::Release);
+        result
+    }
+
+    /// Whether there is nothing for the application, and nobody but its own task waits for it to know: the
+    /// answer to a send request may.
+    fn is_quiet(&self) -> bool {
+        !self.has_news.load(Ordering::Acquire) && self.info.transport().is_websocket()
     }
 
     pub(crate) fn panicked(&self) {
@@ -140,7 +153,10 @@ impl Session {
             return Poll::Ready(None);
         }
         let is_known = self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker()));
-        let mut next = self.0.inbox().next(is_known);
+        if is_known && self.0.is_quiet() {
+            return Poll::Pending;
+        }
+        let mut next = self.0.with_inbox(|inbox| inbox.next(is_known));
         if let Next::Unknown = next {
             next = self.look(cx.waker());
         }
@@ -162,12 +178,13 @@ impl Session {
         self.reader = Some(waker.clone());
         let inner = &self.handle.0;
         inner.shard.turn_at(LATEST, |turn| {
-            let mut inbox = inner.inbox();
-            if inner.end.get().is_none() {
-                turn.wait_to_read(inner.key, waker);
-                inbox.fill(turn.endpoint, inner.key);
-            }
-            inbox.next(true)
+            inner.with_inbox(|inbox| {
+                if inner.end.get().is_none() {
+                    turn.wait_to_read(inner.key, waker);
+                    inbox.fill(turn.endpoint, inner.key);
+                }
+                inbox.next(true)
+            })
         })
     }
 
@@ -330,7 +347,7 @@ impl Inner {
 
     fn report(&self) -> Option<Report> {
         let mut report = Report::clone(self.end.get()?);
-        report.unread = self.inbox().unread();
+        report.unread = self.with_inbox(|inbox| inbox.unread());
         Some(report)
     }
 }

@@ -13,14 +13,14 @@ use hyper::rt::Sleep;
 use sockjs_core::trace::Traced;
 use sockjs_core::{Event, SessionKey, Timestamp};
 
-use crate::app::{App, Running};
+use crate::app::App;
 use crate::broadcast::Left;
 use crate::connection::Ledger;
 use crate::guard::Handed;
 use crate::observe::{Flow, Seen};
 use crate::session::Inner;
 use crate::sync::{Mutex, MutexGuard};
-use crate::waiting::Waiting;
+use crate::waiting::{WakerId, Waiting};
 
 /// For turns that do nothing to which the time matters: an older one counts as the latest one seen,
 /// and a look at the clock is saved.
@@ -69,11 +69,19 @@ impl Turn<'_> {
     }
 }
 
+/// What a turn brought to the pump that took it.
+#[derive(Default)]
+pub(crate) struct Brought {
+    /// The session whose handler is to be run.
+    pub(crate) opened: Option<Arc<Inner>>,
+    /// There is something to receive for the handler that the pump runs, which was not woken for that.
+    pub(crate) messages: bool,
+}
+
 /// What is left to do once the lock is released: mostly nothing, or to wake one.
 #[derive(Default)]
 pub(crate) struct Aftermath {
-    /// The session whose handler is to be run.
-    opened: Option<Arc<Inner>>,
+    brought: Brought,
     flow: Flow,
     waker: Option<Waker>,
     more: Vec<Then>,
@@ -119,26 +127,30 @@ impl Shard {
 
     /// As [`turn`](Self::turn), by whoever knows the time: at most a moment ago, for one poll of a task.
     pub(crate) fn turn_at<R>(&self, now: Timestamp, step: impl FnOnce(&mut Turn<'_>) -> R) -> R {
-        let (result, aftermath) = self.take_turn(now, step);
-        self.finish(aftermath);
+        let (result, aftermath) = self.take_turn(now, None, step);
+        let opened = self.finish(aftermath).opened;
+        if let Some(session) = opened {
+            self.app.spawn(self.app.handle(session));
+        }
         result
     }
 
-    /// As [`turn_at`](Self::turn_at), by whoever runs the handler of the session that opens.
-    pub(crate) fn turn_to_open<R>(
+    /// As [`turn_at`](Self::turn_at), by whoever runs the handler of the session himself; in a task with this
+    /// waker.
+    pub(crate) fn turn_of_pump<R>(
         &self,
         now: Timestamp,
+        handler: WakerId,
         step: impl FnOnce(&mut Turn<'_>) -> R,
-    ) -> (R, Option<Running>) {
-        let (result, mut aftermath) = self.take_turn(now, step);
-        let opened = aftermath.opened.take();
-        self.finish(aftermath);
-        (result, opened.map(|session| self.app.handle(session)))
+    ) -> (R, Brought) {
+        let (result, aftermath) = self.take_turn(now, Some(handler), step);
+        (result, self.finish(aftermath))
     }
 
     fn take_turn<R>(
         &self,
         now: Timestamp,
+        handler: Option<WakerId>,
         step: impl FnOnce(&mut Turn<'_>) -> R,
     ) -> (R, Aftermath) {
         let mut aftermath = Aftermath::default();
@@ -155,7 +167,7 @@ impl Shard {
         while state.endpoint.has_events()
             && let Some(event) = state.endpoint.poll_event()
         {
-            self.follow(event, state, &mut aftermath);
+            self.follow(event, state, handler, &mut aftermath);
         }
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
         if let Some(recording) = &self.app.recording {
@@ -165,7 +177,13 @@ impl Shard {
         (result, aftermath)
     }
 
-    fn follow(&self, event: Event, state: &mut State, aftermath: &mut Aftermath) {
+    fn follow(
+        &self,
+        event: Event,
+        state: &mut State,
+        handler: Option<WakerId>,
+        aftermath: &mut Aftermath,
+    ) {
         let waiting = &mut state.waiting;
         match event {
             Event::Opened(key, info) => {
@@ -174,14 +192,17 @@ impl Shard {
                 let session = Inner::new(shard, key, info);
                 waiting.of(key).session = Some(session.clone());
                 // Of one at most: sessions open by the receiver that a turn transmits for.
-                aftermath.opened = Some(session);
+                aftermath.brought.opened = Some(session);
             }
             Event::Readable(key) => {
                 let place = waiting.of(key);
                 // An application that never asked is not read ahead for.
                 if let (Some(session), Some(reader)) = (&place.session, &place.reader) {
-                    session.inbox().fill(&mut state.endpoint, key);
-                    aftermath.wake(Some(reader.clone()));
+                    session.with_inbox(|inbox| inbox.fill(&mut state.endpoint, key));
+                    match handler == Some(WakerId::of(reader)) {
+                        true => aftermath.brought.messages = true,
+                        false => aftermath.wake(Some(reader.clone())),
+                    }
                 }
             }
             Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
@@ -202,19 +223,16 @@ impl Shard {
         }
     }
 
-    fn finish(&self, aftermath: Aftermath) {
+    fn finish(&self, aftermath: Aftermath) -> Brought {
         self.app.observer.flowed(aftermath.flow);
         if let Some(recording) = &self.app.recording {
             recording.write();
-        }
-        if let Some(session) = aftermath.opened {
-            self.app.spawn(self.app.handle(session));
         }
         if let Some(waker) = aftermath.waker {
             waker.wake();
         }
         if aftermath.more.is_empty() {
-            return;
+            return aftermath.brought;
         }
         for then in aftermath.more {
             match then {
@@ -229,6 +247,7 @@ impl Shard {
                 }
             }
         }
+        aftermath.brought
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -17,15 +17,24 @@ pub(crate) struct Waiting {
     for_idle: Wakers,
 }
 
+/// Tells wakers from each other, as long as they live.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WakerId([usize; 2]);
+
+impl WakerId {
+    pub(crate) fn of(waker: &Waker) -> Self {
+        Self([waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr()])
+    }
+}
+
 /// Any number of wakers, each task's once: of send requests of one session there may be as many as
 /// its client has connections.
 #[derive(Default)]
-pub(crate) struct Wakers(BTreeMap<[usize; 2], Waker>);
+pub(crate) struct Wakers(BTreeMap<WakerId, Waker>);
 
 impl Wakers {
     fn add(&mut self, waker: &Waker) {
-        let data = [waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr()];
-        self.0.entry(data).or_insert_with(|| waker.clone());
+        self.0.entry(WakerId::of(waker)).or_insert_with(|| waker.clone());
     }
 
     /// Takes all of them out.

@@ -12,6 +12,7 @@
 //! linear in bytes). Headers and outgoing frames are in [`frame`].
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 
 use bytes::{Buf, BytesMut};
 use sockjs_core::FrameKind;
@@ -19,7 +20,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
 use super::frame::{self, Mark, NOT_UTF8, OVER_LIMIT, Opcode, Violation, protocol};
-use super::incoming::{Incoming, Received};
+use super::incoming::{Found, Incoming};
 
 /// What the machine reads at a time. It fills as much with zeroes before every read, so its own
 /// default (128 KiB) would cost more than all else. A longer frame grows its buffer, and then the
@@ -40,6 +41,10 @@ pub struct Codec {
     grown: bool,
     /// Payload so far of a fragmented message that is unfinished. At most `max_message_bytes`.
     gathered: Option<usize>,
+    /// Bytes at the front of the input that are the message which was returned last.
+    taken: usize,
+    /// That message, if the machine made it.
+    joined: Option<Message>,
 }
 
 /// How far the closing handshake is.
@@ -78,13 +83,15 @@ impl Codec {
             fed: false,
             grown: false,
             gathered: None,
+            taken: 0,
+            joined: None,
         }
     }
 
     /// Takes the next message from `input`, which holds what was read, and removes what it used;
     /// pongs and the echo of a close are appended to `output`. A frame stays in `input` until all
-    /// of it is there, so `input` must be able to grow to the largest message and its header. The
-    /// message is kept in `received`, where none is left that was there before.
+    /// of it is there, so `input` must be able to grow to the largest message and its header. A
+    /// message is shown where it stands, and removed by the next call.
     ///
     /// Call it until it returns `Ok(None)`, then read more. Every ping has its pong, which is
     /// shorter: output is bounded if nothing is read while `output` cannot be written.
@@ -92,49 +99,64 @@ impl Codec {
     /// # Errors
     /// After a [`Violation`] call [`close`](Self::close) with its code; further input is thrown
     /// away. If our close was already sent, just drop the connection.
-    pub fn read<'r>(
-        &mut self,
-        input: &mut BytesMut,
+    pub fn read<'m>(
+        &'m mut self,
+        input: &'m mut BytesMut,
         output: &mut BytesMut,
-        received: &'r mut Received,
-    ) -> Result<Option<Incoming<'r>>, Violation> {
-        *received = Received::default();
+    ) -> Result<Option<Incoming<'m>>, Violation> {
+        input.advance(mem::take(&mut self.taken).min(input.len()));
+        self.joined = None;
         // Once our close is sent nothing may follow it, neither pongs nor an echo.
         let mut unsent = BytesMut::new();
         let output = if self.phase == Phase::Open { output } else { &mut unsent };
+        let found = self.find(input, output).inspect_err(|_| self.fail())?;
+        match found {
+            Found::Nothing => Ok(None),
+            Found::Alone { is_text, payload } => {
+                self.taken = payload.end;
+                let payload = input.get(payload).unwrap_or_default();
+                Incoming::new(is_text, payload).inspect_err(|_| self.fail()).map(Some)
+            }
+            Found::Joined(message) => Ok(Incoming::joined(self.joined.insert(message))),
+            Found::Closed(why) => Ok(Some(Incoming::Closed(why))),
+        }
+    }
+
+    /// What is next in `input`. A message in one frame is unmasked and still there.
+    fn find(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<Found, Violation> {
         while matches!(self.phase, Phase::Open | Phase::Closing) {
             if !self.fed {
-                match self.judge(input).inspect_err(|_| self.fail())? {
+                match self.judge(input)? {
                     Judged::Frames => self.fed = true,
                     Judged::Message(bytes) => {
-                        *received = take_message(input.split_to(bytes));
+                        let frame = input.get_mut(..bytes).unwrap_or_default();
+                        let is_text = frame::is_text(frame);
+                        let payload = frame::unmask(frame)..bytes;
                         if self.phase == Phase::Open {
-                            return received.view().inspect_err(|_| self.fail());
+                            return Ok(Found::Alone { is_text, payload });
                         }
-                        received.view().inspect_err(|_| self.fail())?;
-                        continue;
+                        Incoming::new(is_text, input.get(payload).unwrap_or_default())?;
+                        input.advance(bytes);
                     }
                     Judged::Close(bytes) => {
-                        let mut payload = input.split_to(bytes);
-                        frame::unmask(&mut payload);
-                        let close = self.take_close(&payload, output).inspect_err(|_| self.fail());
-                        return close.map(|closed| Some(Incoming::Closed(closed)));
+                        let mut frame = input.split_to(bytes);
+                        let payload = frame::unmask(&mut frame)..;
+                        let payload = frame.get(payload).unwrap_or_default();
+                        return self.take_close(payload, output).map(Found::Closed);
                     }
                     Judged::Nothing => {
                         if self.grown {
                             self.release();
                         }
-                        return Ok(None);
+                        return Ok(Found::Nothing);
                     }
                 }
-            }
-            if let Some(message) = self.step(input, output).inspect_err(|_| self.fail())? {
-                *received = Received::joined(message);
-                return received.view();
+            } else if let Some(message) = self.step(input, output)? {
+                return Ok(Found::Joined(message));
             }
         }
         input.clear();
-        Ok(None)
+        Ok(Found::Nothing)
     }
 
     /// Sends our close, after which data and pings are ignored until the peer's close is
@@ -282,13 +304,6 @@ impl Codec {
     }
 }
 
-/// A text or binary message, from its only frame.
-fn take_message(mut frame: BytesMut) -> Received {
-    let is_text = frame::is_text(&frame);
-    frame::unmask(&mut frame);
-    if is_text { Received::text(frame) } else { Received::binary(frame) }
-}
-
 fn new_machine(max_message_bytes: usize) -> Box<WebSocketContext> {
     let config = WebSocketConfig::default()
         .read_buffer_size(MACHINE_READ_BYTES)
@@ -360,8 +375,7 @@ mod tests {
     type Events = (Vec<Read>, BytesMut);
 
     fn read(codec: &mut Codec, input: &mut BytesMut, output: &mut BytesMut) -> Option<Read> {
-        let mut received = Received::default();
-        codec.read(input, output, &mut received).map(|it| it.map(Event::from)).transpose()
+        codec.read(input, output).map(|it| it.map(Event::from)).transpose()
     }
 
     /// Reads `wire` as it comes in pieces of `piece_bytes`, for a peer whose limit is 100,000.

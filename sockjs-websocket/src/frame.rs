@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::fmt;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, BytesMut};
 use sockjs_core::{ClientFrame, CloseReason};
 
 /// The opcode of an outgoing frame.
@@ -137,22 +137,23 @@ pub(super) fn stands_alone(frame: &[u8]) -> bool {
     is_text(frame) || is_close(frame) || frame.first() == Some(&(0x80 | Opcode::Binary as u8))
 }
 
-/// Makes a client's frame, whole and judged, its payload, as it was before it was masked
-/// (RFC 6455 §5.3).
-pub(super) fn unmask(frame: &mut BytesMut) {
-    let header_bytes = match frame.get(1).map(|second| second & 0x7f) {
+/// Unmasks a client's frame, whole and judged, where it stands (RFC 6455 §5.3). Returns where its payload
+/// begins.
+pub(super) fn unmask(frame: &mut [u8]) -> usize {
+    let length_bytes = match frame.get(1).map(|second| second & 0x7f) {
         Some(126) => 4,
         Some(127) => 10,
         _ => 2,
     };
-    frame.advance(header_bytes);
-    let mask = frame.get_u32_ne().to_ne_bytes();
+    let Some((header, payload)) = frame.split_at_mut_checked(length_bytes + 4) else { return 0 };
+    let Some(&mask) = header.last_chunk::<4>() else { return 0 };
     // One step of the processor for a block, one for a word.
-    let (blocks, rest) = frame.as_chunks_mut::<16>();
+    let (blocks, rest) = payload.as_chunks_mut::<16>();
     blocks.iter_mut().for_each(|block| apply([mask; 4].as_flattened(), block));
     let (words, rest) = rest.as_chunks_mut::<4>();
     words.iter_mut().for_each(|word| apply(&mask, word));
     apply(&mask, rest);
+    length_bytes + 4
 }
 
 fn apply(mask: &[u8], bytes: &mut [u8]) {
@@ -309,9 +310,9 @@ pub(super) mod tests {
                 &[0x82, 0xfe, 0, length],
                 &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, length],
             ] {
-                let mut frame = BytesMut::from(&[header, &mask, &masked].concat()[..]);
-                unmask(&mut frame);
-                assert_eq!(frame, payload);
+                let mut frame = [header, &mask, &masked].concat();
+                let start = unmask(&mut frame);
+                assert_eq!((start, &frame[start..]), (header.len() + 4, &payload[..]));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a client's frames come out as.
 
-use bytes::BytesMut;
+use std::ops::Range;
+
 use sockjs_core::{ClientFrame, CloseReason};
 use tungstenite::Message;
 
@@ -8,65 +9,51 @@ use super::frame::{NOT_UTF8, Violation};
 
 /// Something arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming<'r> {
+pub enum Incoming<'m> {
     /// A whole text message.
-    Text(&'r str),
+    Text(&'m str),
     /// A whole binary message.
-    Binary(&'r [u8]),
+    Binary(&'m [u8]),
     /// The peer lives: its answer to a ping, or a pong out of the blue.
     Pong,
     /// The peer's close: echoed into the output, or the answer to ours. Nothing follows.
     Closed(Option<(u16, String)>),
 }
 
-/// The message that was read last, of which [`Incoming`] is a view. It is in the memory that was read into:
-/// let go of it before that is to grow, as by a read that finds nothing more.
-#[derive(Debug, Default)]
-pub struct Received(Held);
-
-#[derive(Debug, Default)]
-enum Held {
-    #[default]
+/// What stands next in the input.
+pub(super) enum Found {
+    /// No whole message.
     Nothing,
-    /// In one frame, unmasked and not looked at.
-    Text(BytesMut),
-    /// In one frame.
-    Binary(BytesMut),
+    /// A message in one frame, whose payload is there, and not looked at.
+    Alone { is_text: bool, payload: Range<usize> },
     /// What tungstenite's machine made of frames.
     Joined(Message),
+    /// A close.
+    Closed(Option<(u16, String)>),
 }
 
-impl Received {
-    pub(super) fn text(payload: BytesMut) -> Self {
-        Self(Held::Text(payload))
+impl<'m> Incoming<'m> {
+    /// A message, if it is one: a text must be UTF-8.
+    pub(super) fn new(is_text: bool, payload: &'m [u8]) -> Result<Self, Violation> {
+        if !is_text {
+            return Ok(Self::Binary(payload));
+        }
+        simdutf8::basic::from_utf8(payload).map(Self::Text).map_err(|_| NOT_UTF8)
     }
 
-    pub(super) fn binary(payload: BytesMut) -> Self {
-        Self(Held::Binary(payload))
-    }
-
-    pub(super) fn joined(message: Message) -> Self {
-        Self(Held::Joined(message))
-    }
-
-    /// What it is, if a text is UTF-8. Without `unsafe` no `str` can be kept beside its bytes: so they are
-    /// looked through here, once.
-    pub(super) fn view(&self) -> Result<Option<Incoming<'_>>, Violation> {
-        Ok(match &self.0 {
-            Held::Text(bytes) => {
-                Some(Incoming::Text(simdutf8::basic::from_utf8(bytes).map_err(|_| NOT_UTF8)?))
-            }
-            Held::Binary(bytes) => Some(Incoming::Binary(bytes)),
-            Held::Joined(Message::Text(text)) => Some(Incoming::Text(text)),
-            Held::Joined(Message::Binary(bytes)) => Some(Incoming::Binary(bytes)),
-            Held::Joined(Message::Pong(_)) => Some(Incoming::Pong),
-            Held::Joined(_) | Held::Nothing => None,
-        })
+    /// What the machine made, which has looked at it.
+    pub(super) fn joined(message: &'m Message) -> Option<Self> {
+        match message {
+            Message::Text(text) => Some(Self::Text(text)),
+            Message::Binary(bytes) => Some(Self::Binary(bytes)),
+            Message::Pong(_) => Some(Self::Pong),
+            _ => None,
+        }
     }
 }
 
-impl<'r> From<Incoming<'r>> for ClientFrame<'r> {
-    fn from(incoming: Incoming<'r>) -> Self {
+impl<'m> From<Incoming<'m>> for ClientFrame<'m> {
+    fn from(incoming: Incoming<'m>) -> Self {
         match incoming {
             Incoming::Text(text) => Self::Text(text),
             Incoming::Binary(bytes) => Self::Binary(bytes),

@@ -8,17 +8,16 @@
 //! ```
 //! use bytes::BytesMut;
 //! use sockjs_core::{ClientFrame, CloseReason, FrameKind};
-//! use sockjs_websocket::{Codec, Received};
+//! use sockjs_websocket::Codec;
 //!
 //! let mut codec = Codec::new(1000);
 //! // A text message as a client sends it, masked, and a ping of which the half is still to come.
 //! let mut input = BytesMut::from(&b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x89\x80"[..]);
 //! let mut output = BytesMut::new();
 //!
-//! let mut received = Received::default();
-//! let incoming = codec.read(&mut input, &mut output, &mut received)?.unwrap();
+//! let incoming = codec.read(&mut input, &mut output)?.unwrap();
 //! assert_eq!(ClientFrame::from(incoming), ClientFrame::Text("Hello"));
-//! assert_eq!(codec.read(&mut input, &mut output, &mut received)?, None);
+//! assert_eq!(codec.read(&mut input, &mut output)?, None);
 //!
 //! codec.write(&FrameKind::Text, b"a[\"x\"]", &mut output);
 //! codec.write(&FrameKind::Close(CloseReason::GO_AWAY), b"", &mut output);
@@ -33,4 +32,4 @@ mod incoming;
 
 pub use codec::Codec;
 pub use frame::{Mark, Violation};
-pub use incoming::{Incoming, Received};
+pub use incoming::Incoming;

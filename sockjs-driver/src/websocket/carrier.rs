@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
@@ -13,6 +14,7 @@ use super::pump::Pump;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::{Connection, Guard};
+use crate::shard::Shard;
 
 /// The handshake was answered; its connection is not free yet.
 pub(crate) struct Handshake {
@@ -33,7 +35,8 @@ pub(crate) fn carry(handshake: Handshake) -> impl Future<Output = ()> + Send {
 #[expect(clippy::large_enum_variant, reason = "the pump is what nearly all of them are")]
 enum Carrier {
     Handshake(Handshake),
-    Pump(Pump),
+    /// With the shard beside it, which a turn borrows while it changes the pump.
+    Pump(Arc<Shard>, Pump),
     Ended,
 }
 
@@ -53,11 +56,13 @@ impl Future for Carrier {
                     Some(connection) => connection.open(upgraded),
                     None => (Stream::from(upgraded), BytesMut::new()),
                 };
-                *carrier = Self::Pump(Pump::new(stream, front, guard, service.settings(), claim));
+                let shard = guard.shard().clone();
+                let pump = Pump::new(stream, front, guard, service.settings(), claim);
+                *carrier = Self::Pump(shard, pump);
             }
         }
         match carrier {
-            Self::Pump(pump) => Pin::new(pump).poll(cx),
+            Self::Pump(shard, pump) => pump.poll(shard, cx),
             Self::Handshake(_) | Self::Ended => Poll::Ready(()),
         }
     }

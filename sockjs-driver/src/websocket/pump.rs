@@ -2,7 +2,7 @@
 //! turn out, one write, and a turn that tells what was written. The turn that finds nothing more to
 //! transmit stores the waker, for lost wake-ups live between these.
 
-use std::future::Future;
+use std::future::Future as _;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use sockjs_core::{
     ChunkId, CloseReason, FrameKind, Gone, Message, Refused, SessionKey, Settings, Timestamp,
     Transport,
 };
-use sockjs_websocket::{Codec, Incoming, Received};
+use sockjs_websocket::{Codec, Incoming};
 
 use super::deadline::Deadline;
 use crate::app::Running;
@@ -24,7 +24,8 @@ use crate::connection::Stream;
 use crate::guard::Guard;
 use crate::nudge::{Note, Notes};
 use crate::observe::Stopwatch;
-use crate::shard::Turn;
+use crate::shard::{Shard, Turn};
+use crate::waiting::WakerId;
 
 /// What is read at a time.
 const READ_BYTES: usize = 16 * 1024;
@@ -40,6 +41,8 @@ pub(super) struct Pump {
     /// The application's handler of the session, from its opening on. It has no task of its own, so
     /// that a message and its answer wake one task only.
     handler: Option<Running>,
+    /// It is to be polled, by what a turn of this pump has brought.
+    is_handler_due: bool,
     notes: Notes,
     handler_waker: Waker,
     /// The shard's.
@@ -102,26 +105,6 @@ pub(super) enum Phase {
 /// The stream ended, or must.
 struct Ended;
 
-impl Future for Pump {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let pump = self.get_mut();
-        pump.notes.begin(cx.waker());
-        let polled = pump.poll_all(cx);
-        if polled.is_ready() {
-            // It runs to its end, whatever became of the client: mostly at once, for it was told of that.
-            pump.run_handler();
-            if let Some(handler) = pump.handler.take() {
-                pump.guard.shard().app.spawn(handler);
-            }
-        } else if pump.notes.end() {
-            cx.waker().wake_by_ref();
-        }
-        polled
-    }
-}
-
 impl Pump {
     /// `front` goes before the first frame.
     pub(super) fn new(
@@ -135,6 +118,7 @@ impl Pump {
         let notes = Notes::new();
         Self {
             handler: None,
+            is_handler_due: false,
             handler_waker: notes.handler(),
             waker: notes.shard(),
             notes,
@@ -162,8 +146,24 @@ impl Pump {
         }
     }
 
-    fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.rounds(cx).is_ok() {
+    /// Ready at the end of either side.
+    pub(super) fn poll(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
+        self.notes.begin(cx.waker());
+        let polled = self.poll_all(shard, cx);
+        if polled.is_ready() {
+            // It runs to its end, whatever became of the client: mostly at once, for it was told of that.
+            self.run_handler();
+            if let Some(handler) = self.handler.take() {
+                shard.app.spawn(handler);
+            }
+        } else if self.notes.end() {
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+
+    fn poll_all(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
+        if self.rounds(shard, cx).is_ok() {
             let is_written = self.output.is_empty();
             ready!(self.deadline.poll(self.phase, is_written, self.write_count, cx));
             if self.phase == Phase::Open {
@@ -173,12 +173,12 @@ impl Pump {
         Poll::Ready(())
     }
 
-    fn rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+    fn rounds(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Result<(), Ended> {
         let mut is_drained = false;
         // The time of this poll: a look at the clock costs as much as a turn.
-        let now = self.guard.shard().app.now();
+        let now = shard.app.now();
         for _ in 0..ROUNDS {
-            if self.notes.take(Note::HANDLER) {
+            if self.notes.take(Note::HANDLER) | std::mem::take(&mut self.is_handler_due) {
                 self.run_handler();
             }
             // The open frame comes before the answer to anything that came with the handshake.
@@ -188,7 +188,7 @@ impl Pump {
                 self.parse();
             }
             if has_read || self.is_nudged() || self.may_transmit {
-                self.exchange(now)?;
+                self.exchange(shard, now)?;
             }
             match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
@@ -196,7 +196,7 @@ impl Pump {
                         // The answer to the handshake was in it, and is longer than most messages.
                         self.output = BytesMut::new();
                     }
-                    self.flushed(now);
+                    self.flushed(shard, now);
                 }
                 Poll::Ready(Err(_)) => return Err(Ended),
                 Poll::Pending => {}
@@ -206,7 +206,8 @@ impl Pump {
             }
             let has_more = self.may_transmit && self.output.is_empty();
             let is_watched = is_drained || !self.may_read();
-            if is_watched && !has_read && !has_more && !self.notes.is_due() {
+            let is_called = self.is_handler_due || self.notes.is_due();
+            if is_watched && !has_read && !has_more && !is_called {
                 self.give_back_memory();
                 return Ok(());
             }
@@ -287,10 +288,8 @@ impl Pump {
     }
 
     fn parse(&mut self) {
-        let mut received = Received::default();
         loop {
-            let read = self.codec.read(&mut self.input, &mut self.output, &mut received);
-            let reason = match read {
+            let reason = match self.codec.read(&mut self.input, &mut self.output) {
                 Ok(None) => return,
                 Ok(Some(_)) if self.phase == Phase::Closed => continue,
                 Ok(Some(Incoming::Closed(why))) => return self.closed(why),
@@ -329,9 +328,8 @@ impl Pump {
     }
 
     /// Everything handed was flushed.
-    fn flushed(&mut self, now: Timestamp) {
+    fn flushed(&mut self, shard: &Shard, now: Timestamp) {
         if let Some(chunk) = self.handed.take() {
-            let shard = self.guard.shard();
             self.stopwatch.stop(&shard.app);
             shard.turn_at(now, |turn| turn.endpoint.handle_written(chunk, now));
         }
@@ -346,9 +344,9 @@ impl Pump {
     }
 
     /// One turn: passes messages in, takes frames out.
-    fn exchange(&mut self, now: Timestamp) -> Result<(), Ended> {
-        let shard = self.guard.shard().clone();
-        let (is_over, opened) = shard.turn_to_open(now, |turn| {
+    fn exchange(&mut self, shard: &Shard, now: Timestamp) -> Result<(), Ended> {
+        let handler = WakerId::of(&self.handler_waker);
+        let (is_over, brought) = shard.turn_of_pump(now, handler, |turn| {
             self.deliver(turn);
             if self.may_transmit {
                 self.transmit(turn);
@@ -357,9 +355,9 @@ impl Pump {
             // no close would reach it.
             self.output.len() >= OUTPUT_BYTES && self.guard.is_over_in(turn, &self.waker)
         });
-        if opened.is_some() {
-            self.handler = opened;
-            self.handler_waker.wake_by_ref();
+        self.is_handler_due |= brought.messages || brought.opened.is_some();
+        if let Some(session) = brought.opened {
+            self.handler = Some(shard.app.handle(session));
         }
         if self.guard.is_finished() && self.phase == Phase::Open {
             self.phase = Phase::Closing;

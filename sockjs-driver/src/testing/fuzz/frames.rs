@@ -4,7 +4,7 @@ use std::iter;
 
 use bytes::BytesMut;
 
-use sockjs_websocket::{Codec, Incoming, Received};
+use sockjs_websocket::{Codec, Incoming};
 
 /// Limits of a message, among them those at the edges of the header's formats.
 const LIMITS: [usize; 7] = [0, 1, 16, 125, 126, 300, 70_000];
@@ -56,18 +56,17 @@ fn read(pieces: &mut dyn Iterator<Item = &[u8]>, max_message_bytes: usize) -> Ou
     let mut events = Vec::new();
     for piece in pieces {
         input.extend_from_slice(piece);
-        let mut received = Received::default();
-        while let Some(event) = codec.read(&mut input, &mut output, &mut received).transpose() {
+        while let Some(event) = codec.read(&mut input, &mut output).transpose() {
             events.push(match event {
                 Ok(Incoming::Text(text)) => Event::Text(text.to_owned()),
                 Ok(Incoming::Binary(bytes)) => Event::Binary(bytes.to_vec()),
                 Ok(Incoming::Pong) => Event::Pong,
                 Ok(Incoming::Closed(why)) => Event::Closed(why),
-                Err(violation) => {
-                    codec.close(violation.code, "", &mut output);
-                    Event::Violation(violation.code)
-                }
+                Err(violation) => Event::Violation(violation.code),
             });
+            if let Some(Event::Violation(code)) = events.last() {
+                codec.close(*code, "", &mut output);
+            }
         }
         codec.release();
     }
