@@ -2,6 +2,7 @@
 //! that wait before a full queue. One budget for a whole service (DESIGN §5), besides that of the
 //! queues.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,9 +16,9 @@ pub(crate) struct Budget {
     taken: AtomicUsize,
 }
 
-/// A part of the budget; given back when dropped.
-pub(crate) struct Claim {
-    budget: Arc<Budget>,
+/// A part of the budget, wherever that is; given back when dropped.
+pub(crate) struct Claim<B: Deref<Target = Budget> = Arc<Budget>> {
+    budget: B,
     /// Without the free part.
     taken: usize,
 }
@@ -27,18 +28,18 @@ impl Budget {
         Arc::new(Self { limit, taken: AtomicUsize::new(0) })
     }
 
-    /// A claim on nothing yet.
-    pub(crate) fn claim(self: &Arc<Self>) -> Claim {
-        Claim { budget: self.clone(), taken: 0 }
-    }
-
     fn take(&self, bytes: usize) -> bool {
         let take = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.limit);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
 
-impl Claim {
+impl<B: Deref<Target = Budget>> Claim<B> {
+    /// A claim on nothing yet.
+    pub(crate) fn on(budget: B) -> Self {
+        Self { budget, taken: 0 }
+    }
+
     /// Holds that many bytes from now on. Says whether the budget allows it; what was held before
     /// stays claimed if not.
     #[must_use]
@@ -61,7 +62,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl<B: Deref<Target = Budget>> Drop for Claim<B> {
     fn drop(&mut self) {
         let _ = self.hold(0);
     }
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn claims_share_a_budget() {
         let budget = Budget::new(1000);
-        let (mut one, mut other) = (budget.claim(), budget.claim());
+        let (mut one, mut other) = (Claim::on(&*budget), Claim::on(&*budget));
         assert!(one.hold(FREE_BYTES + 600));
         assert!(other.hold(FREE_BYTES + 400));
         assert!(!other.hold(FREE_BYTES + 401));
@@ -89,10 +90,10 @@ mod tests {
     #[test]
     fn short_ones_need_none() {
         let budget = Budget::new(0);
-        assert!(budget.claim().hold(FREE_BYTES));
-        assert!(!budget.claim().hold(FREE_BYTES + 1));
+        assert!(Claim::on(&*budget).hold(FREE_BYTES));
+        assert!(!Claim::on(&*budget).hold(FREE_BYTES + 1));
         let unlimited = Budget::new(usize::MAX);
-        let (mut one, mut other) = (unlimited.claim(), unlimited.claim());
+        let (mut one, mut other) = (Claim::on(&*unlimited), Claim::on(&*unlimited));
         assert!(one.hold(usize::MAX));
         assert!(!other.hold(usize::MAX), "there is no more memory than that");
     }
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn at_least_gives_nothing_back() {
         let budget = Budget::new(1000);
-        let mut claim = budget.claim();
+        let mut claim = Claim::on(&*budget);
         assert!(claim.hold(FREE_BYTES + 600));
         assert!(claim.hold_at_least(FREE_BYTES + 1));
         assert!(claim.hold_at_least(0));

@@ -20,6 +20,7 @@ use sockjs_core::{
 };
 
 use crate::body::Body;
+use crate::claim::Claim;
 use crate::guard::{Connection, Guard};
 use crate::hub::Hub;
 use crate::inbox::Inbox;
@@ -205,7 +206,7 @@ impl Hub {
         };
         let patience = self.service.settings().limits.body_timeout;
         // Held until the messages are in their queue.
-        let mut claim = self.incoming.claim();
+        let mut claim = Claim::on(&*self.incoming);
         let runtime = &*self.app.runtime;
         match upload::collect(body, max_bytes, &mut claim, patience, runtime).await {
             Ok(body) => deliver(shard, session, &body, reply).await.map(Body::full),
@@ -238,7 +239,7 @@ impl Hub {
             Action::Upgrade { head, receiver } => {
                 let guard = Guard::new(shard.clone(), receiver);
                 let service = self.service.clone();
-                let claim = self.incoming.claim();
+                let claim = Claim::on(self.incoming.clone());
                 let mut answer = head.map(|()| Body::default());
                 if let Some(connection) = &connection {
                     connection.hold_back(&mut answer);
@@ -253,12 +254,12 @@ impl Hub {
 }
 
 /// Waits for the frame of a one-frame response, so that head and frame leave in one write.
-fn poll(mut guard: Guard, connection: Option<Connection>) -> impl Future<Output = Body> {
+fn poll(mut guard: Guard, mut connection: Option<Connection>) -> impl Future<Output = Body> {
     guard.park(connection.as_ref());
     poll_fn(move |cx| {
         let mut frame = Bytes::new();
         let ticket = ready!(guard.poll_frames(cx.waker(), |it| frame = it));
-        Poll::Ready(Body::once(frame, ticket, connection.clone()))
+        Poll::Ready(Body::once(frame, ticket, connection.take()))
     })
 }
 

@@ -32,6 +32,11 @@ impl Handed {
 /// parked poll, an upgrade that never came.
 pub(crate) struct Guard {
     shard: Arc<Shard>,
+    attached: Attached,
+}
+
+/// What a turn of the shard changes.
+struct Attached {
     receiver: Option<Receiver>,
     /// Keeps the connection watching for its client's leaving.
     parked: Option<Parked<Handed>>,
@@ -43,12 +48,13 @@ const FRAMES_BYTES: usize = 64 * 1024;
 
 impl Guard {
     pub(crate) fn new(shard: Arc<Shard>, receiver: Receiver) -> Self {
-        Self { shard, receiver: Some(receiver), parked: None, has_more: false }
+        let attached = Attached { receiver: Some(receiver), parked: None, has_more: false };
+        Self { shard, attached }
     }
 
     /// From now on the connection ends as soon as its client leaves.
     pub(crate) fn park(&mut self, connection: Option<&Connection>) {
-        self.parked = connection.map(Connection::park);
+        self.attached.parked = connection.map(Connection::park);
     }
 
     /// All frames that there are, up to a limit, each to `take`; nothing once the receiver has
@@ -58,24 +64,24 @@ impl Guard {
         waker: &Waker,
         mut take: impl FnMut(Bytes),
     ) -> Poll<Option<Ticket>> {
-        let shard = self.shard.clone();
+        let Self { shard, attached } = self;
         let (mut last, mut taken_bytes) = (None, 0);
         shard.turn(|turn| {
-            self.has_more = true;
-            while taken_bytes < FRAMES_BYTES && self.has_more {
+            attached.has_more = true;
+            while taken_bytes < FRAMES_BYTES && attached.has_more {
                 let mut frame = BytesMut::new();
-                match self.transmit_in(turn, &mut frame, waker) {
+                match attached.transmit_in(turn, &mut frame, waker) {
                     Poll::Ready(Some(transmit)) => {
                         taken_bytes += frame.len();
                         take(frame.freeze());
                         last = transmit.chunk.or(last);
-                        self.has_more = transmit.more;
+                        attached.has_more = transmit.more;
                     }
-                    Poll::Ready(None) | Poll::Pending => self.has_more = false,
+                    Poll::Ready(None) | Poll::Pending => attached.has_more = false,
                 }
             }
         });
-        match (taken_bytes, &self.receiver) {
+        match (taken_bytes, &self.attached.receiver) {
             (1.., _) => Poll::Ready(Some(Ticket::new(&self.shard, last))),
             (0, None) => Poll::Ready(None),
             (0, Some(_)) => Poll::Pending,
@@ -84,11 +90,56 @@ impl Guard {
 
     /// Whether there may be more frames, although nobody has called.
     pub(crate) fn has_more(&self) -> bool {
-        self.has_more
+        self.attached.has_more
     }
 
     /// The next frame, within a turn.
     pub(crate) fn transmit_in(
+        &mut self,
+        turn: &mut Turn<'_>,
+        buf: &mut BytesMut,
+        waker: &Waker,
+    ) -> Poll<Option<Transmit>> {
+        self.attached.transmit_in(turn, buf, waker)
+    }
+
+    /// Whether the session ended without the receiver. If not, the waker is called when it does.
+    pub(crate) fn is_over_in(&mut self, turn: &mut Turn<'_>, waker: &Waker) -> bool {
+        let Some(receiver) = &self.attached.receiver else { return false };
+        if let Some(key) = receiver.session() {
+            turn.waiting.of(key).wait_to_transmit(waker);
+        }
+        turn.endpoint.is_over(receiver)
+    }
+
+    /// Tells why the receiver ended, if it has not finished.
+    pub(crate) fn gone(&mut self, why: Gone) {
+        self.attached.parked = None;
+        if let Some(receiver) = self.attached.receiver.take() {
+            self.shard.turn(|turn| turn.endpoint.handle_gone(receiver, why, turn.now));
+        }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.attached.receiver.is_none()
+    }
+
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
+        &self.shard
+    }
+
+    /// The session whose frames come here.
+    pub(crate) fn session(&self) -> Option<SessionKey> {
+        self.attached.receiver.as_ref()?.session()
+    }
+
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        self.attached.receiver.as_ref().map(Receiver::transport)
+    }
+}
+
+impl Attached {
+    fn transmit_in(
         &mut self,
         turn: &mut Turn<'_>,
         buf: &mut BytesMut,
@@ -110,81 +161,46 @@ impl Guard {
         }
         transmit.map_or(Poll::Pending, |transmit| Poll::Ready(Some(transmit)))
     }
-
-    /// Whether the session ended without the receiver. If not, the waker is called when it does.
-    pub(crate) fn is_over_in(&mut self, turn: &mut Turn<'_>, waker: &Waker) -> bool {
-        let Some(receiver) = &self.receiver else { return false };
-        if let Some(key) = receiver.session() {
-            turn.waiting.of(key).wait_to_transmit(waker);
-        }
-        turn.endpoint.is_over(receiver)
-    }
-
-    /// Tells why the receiver ended, if it has not finished.
-    pub(crate) fn gone(&mut self, why: Gone) {
-        self.parked = None;
-        if let Some(receiver) = self.receiver.take() {
-            self.shard.turn(|turn| turn.endpoint.handle_gone(receiver, why, turn.now));
-        }
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        self.receiver.is_none()
-    }
-
-    pub(crate) fn shard(&self) -> &Arc<Shard> {
-        &self.shard
-    }
-
-    /// The session whose frames come here.
-    pub(crate) fn session(&self) -> Option<SessionKey> {
-        self.receiver.as_ref()?.session()
-    }
-
-    pub(crate) fn transport(&self) -> Option<Transport> {
-        self.receiver.as_ref().map(Receiver::transport)
-    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // The session's own deadline may be a moment later than the connection's.
-        let is_stalled = self.parked.as_ref().is_some_and(Parked::is_stalled);
+        let is_stalled = self.attached.parked.as_ref().is_some_and(Parked::is_stalled);
         self.gone(if is_stalled { Gone::Stalled } else { Gone::Disconnected });
     }
 }
 
 /// Owns the word on a chunk: it was written, or it was lost, and nothing else.
-pub(crate) struct Ticket {
-    ledger: Arc<dyn Ledger<Handed>>,
-    chunk: Option<Handed>,
-}
+pub(crate) struct Ticket(Option<(Arc<dyn Ledger<Handed>>, Handed)>);
 
 impl Ticket {
     fn new(shard: &Arc<Shard>, chunk: Option<ChunkId>) -> Self {
-        let handed = |id| Handed { id, stopwatch: Stopwatch::started(&shard.app) };
-        Self { ledger: shard.clone(), chunk: chunk.map(handed) }
+        Self(chunk.map(|id| {
+            let handed = Handed { id, stopwatch: Stopwatch::started(&shard.app) };
+            (shard.clone() as Arc<dyn Ledger<Handed>>, handed)
+        }))
     }
 
     /// The chunk's bytes are on their way in a connection of ours, which will tell.
     pub(crate) fn hand(mut self, connection: &Connection) {
-        if let Some(chunk) = self.chunk.take() {
-            connection.hand(&self.ledger, chunk);
+        if let Some((ledger, chunk)) = self.0.take() {
+            connection.hand(ledger, chunk);
         }
     }
 
     /// The server around us took the chunk's bytes.
     pub(crate) fn taken(mut self) {
-        if let Some(chunk) = self.chunk.take() {
-            self.ledger.written(&[chunk]);
+        if let Some((ledger, chunk)) = self.0.take() {
+            ledger.written(&[chunk]);
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(chunk) = self.chunk.take() {
-            self.ledger.lost(&[chunk]);
+        if let Some((ledger, chunk)) = self.0.take() {
+            ledger.lost(&[chunk]);
         }
     }
 }

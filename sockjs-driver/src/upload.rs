@@ -1,6 +1,7 @@
 //! Bodies of requests, within a limit and a time (DESIGN §5).
 
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,14 +12,14 @@ use hyper::rt::Sleep;
 use sockjs_core::BodyError;
 use sockjs_core::limits::DRAINED_BYTES;
 
-use crate::claim::Claim;
+use crate::claim::{Budget, Claim};
 use crate::runtime::Runtime;
 
 /// Reads a whole body of at most `max_bytes`, as far as `claim` allows.
 pub(crate) async fn collect<B: Body>(
     body: B,
     max_bytes: usize,
-    claim: &mut Claim,
+    claim: &mut Claim<impl Deref<Target = Budget>>,
     timeout: Duration,
     runtime: &dyn Runtime,
 ) -> Result<Bytes, BodyError> {

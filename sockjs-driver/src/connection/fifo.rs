@@ -34,14 +34,14 @@ impl<C: Chunk> Fifo<C> {
         Self { chunks: Vec::new(), runs: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, ledger: &Arc<dyn Ledger<C>>, chunk: C) {
+    pub(super) fn push(&mut self, ledger: Arc<dyn Ledger<C>>, chunk: C) {
         self.chunks.push(chunk);
         let end = self.chunks.len();
         match self.runs.last_mut() {
-            Some((last, until)) if ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(ledger)) => {
+            Some((last, until)) if ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(&ledger)) => {
                 *until = end;
             }
-            _ => self.runs.push((Arc::clone(ledger), end)),
+            _ => self.runs.push((ledger, end)),
         }
     }
 

@@ -37,11 +37,10 @@ pub(super) struct Gate<I, S, C: Chunk> {
 impl<I, S, C: Chunk> Gate<I, S, C> {
     /// Says what is wrong with a request that was just made.
     fn check(&self, request: &Request<Incoming>) -> Result<(), StatusCode> {
-        let has_two_lengths = {
+        let has_two_lengths = self.progress.is_unclear() && {
             let mut line = lock(&self.line);
-            let has_two_lengths = line.scanner.has_two_lengths();
             line.scanner.expect_body(request.body().size_hint().exact());
-            has_two_lengths
+            line.scanner.has_two_lengths()
         };
         let headers = request.headers();
         let mut hosts = headers.get_all(HOST).iter();

@@ -166,20 +166,12 @@ impl<I> Line<I> {
         }
     }
 
-    /// hyper is polled next. Whether it reads is asked anew each time, for it may lose interest
-    /// without another read.
-    pub(super) fn begin(&mut self) {
+    /// What was seen, once hyper was polled. Whether it reads is asked anew each time, for it may lose
+    /// interest without another read.
+    pub(super) fn see(&mut self) -> Seen {
+        let seen = self.seen;
         self.seen.is_reading = false;
-    }
-
-    pub(super) fn seen(&self) -> Seen {
-        self.seen
-    }
-
-    /// Whether the connection is idle but for an unfinished head: an answer would not fall into
-    /// another, for hyper reads a head only when everything before is answered.
-    pub(super) fn waits_for_rest_of_head(&self) -> bool {
-        self.seen.is_reading && self.scanner.is_mid_head()
+        seen
     }
 
     /// Closes the socket.
@@ -209,7 +201,7 @@ impl<I: Read + Unpin> Line<I> {
             match read {
                 Poll::Pending => self.seen.is_reading = true,
                 Poll::Ready(Ok(0) | Err(_)) => self.seen.is_ended = true,
-                Poll::Ready(Ok(_)) => self.progress.read(),
+                Poll::Ready(Ok(_)) => self.progress.read(self.scanner.is_plain()),
             }
             return read.map_ok(|_| ());
         }
@@ -219,7 +211,7 @@ impl<I: Read + Unpin> Line<I> {
         let taken = bytes.len();
         buf.put_slice(bytes);
         self.ahead.advance(taken);
-        self.progress.read();
+        self.progress.read(self.scanner.is_plain());
         if self.ahead.is_empty() && self.ahead.capacity() > KEEP_BYTES {
             self.ahead = BytesMut::new();
         }
@@ -227,14 +219,14 @@ impl<I: Read + Unpin> Line<I> {
     }
 
     /// Ready when the peer has gone; reads ahead to learn it. While hyper itself waits for bytes
-    /// they are hyper's: it would not hear of those read here.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// (`is_reading`) they are hyper's: it would not hear of those read here.
+    pub(super) fn poll_gone(&mut self, is_reading: bool, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..READS_A_POLL {
             if self.seen.is_ended {
                 return Poll::Ready(());
             }
             let room = AHEAD_BYTES.saturating_sub(self.ahead.len());
-            if self.seen.is_reading || room == 0 {
+            if is_reading || room == 0 {
                 return Poll::Pending;
             }
             let ahead = &mut self.ahead;
@@ -375,12 +367,12 @@ mod tests {
     fn nothing_is_read_ahead_of_a_reader_that_waits() {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut line = line([Poll::Pending, Poll::Ready(b"G")]);
-        line.begin();
         assert!(deliver(&mut line, cx).is_pending());
-        assert!(line.poll_gone(cx).is_pending());
+        let seen = line.see();
+        assert!(line.poll_gone(seen.is_reading, cx).is_pending());
         assert!(line.ahead.is_empty(), "the byte that came in between is left for the next poll");
-        line.begin();
-        assert!(line.poll_gone(cx).is_pending());
+        let seen = line.see();
+        assert!(line.poll_gone(seen.is_reading, cx).is_pending());
         assert_eq!(deliver(&mut line, cx), Poll::Ready(b"G".to_vec()));
     }
 
@@ -388,8 +380,8 @@ mod tests {
     fn an_end_is_not_forgotten() {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut line = line([Poll::Ready(b"")]);
-        line.begin();
         assert_eq!(deliver(&mut line, cx), Poll::Ready(Vec::new()));
-        assert!(line.poll_gone(cx).is_ready());
+        let seen = line.see();
+        assert!(line.poll_gone(seen.is_reading, cx).is_ready());
     }
 }

@@ -25,15 +25,23 @@ pub(super) struct Progress {
     /// `reads` when the last answer ended.
     reads_at_answer: AtomicU64,
     is_answering: AtomicBool,
+    /// The head that was read last has a body that the scanner cannot tell by itself.
+    is_unclear: AtomicBool,
 }
 
 /// An answer on its way, until its body is dropped.
 pub(super) struct Answering(Arc<Progress>);
 
 impl Progress {
-    /// hyper was given bytes.
-    pub(super) fn read(&self) {
+    /// hyper was given bytes, of a head that `is_plain` or not.
+    pub(super) fn read(&self, is_plain: bool) {
+        self.is_unclear.store(!is_plain, Ordering::Relaxed);
         self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the scanner is to be asked about the head that was read last.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.is_unclear.load(Ordering::Relaxed)
     }
 
     /// hyper has made a request.

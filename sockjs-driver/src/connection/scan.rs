@@ -120,6 +120,12 @@ impl Scanner {
         }
     }
 
+    /// Whether the head last handed out tells all of its body by itself, or has none: then nothing is to be
+    /// [expected](Self::expect_body), and there are no two lengths.
+    pub(super) fn is_plain(&self) -> bool {
+        self.certain && !self.transfer_encoding
+    }
+
     /// Whether the head last handed out has both headers that tell of a body.
     pub(super) fn has_two_lengths(&self) -> bool {
         self.transfer_encoding && self.content_length.is_some()

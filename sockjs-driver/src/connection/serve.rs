@@ -5,7 +5,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -83,6 +83,7 @@ where
         end: End(shared),
         line,
         progress,
+        waker: None,
         config,
         clock: Clock::new(timer),
         reading: Patience::new(),
@@ -107,6 +108,8 @@ pin_project! {
         hyper: Option<UpgradeableConnection<Io<I, C>, Gate<I, S, C>>>,
         line: Arc<Mutex<Line<I>>>,
         progress: Arc<Progress>,
+        // What `end` has, so that a look needs no lock.
+        waker: Option<Waker>,
         config: ConnectionConfig,
         clock: Clock,
         reading: Patience<Awaited>,
@@ -139,17 +142,20 @@ where
             return Poll::Ready(Ended::InOrder);
         };
         let shared = &this.end.0;
-        shared.enter(cx.waker());
-        lock(this.line).begin();
+        if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *this.waker = Some(cx.waker().clone());
+            shared.wakes(cx.waker().clone());
+        }
+        shared.enter();
         let finished = hyper.poll(cx).is_ready();
         shared.leave();
 
         let mut line = lock(this.line);
-        let seen = line.seen();
+        let seen = line.see();
         let ended = if finished {
             // An upgrade leaves the socket open, and so does a failure.
             if seen.is_shut_down { Ended::InOrder } else { Ended::Done }
-        } else if shared.is_parked() && line.poll_gone(cx).is_ready() {
+        } else if shared.is_parked() && line.poll_gone(seen.is_reading, cx).is_ready() {
             Ended::HangUp
         } else {
             let awaited = seen.is_reading.then(|| this.progress.awaited());
@@ -169,7 +175,10 @@ where
             if this.writing.is_over(this.clock) {
                 shared.stall();
                 Ended::HangUp
-            } else if line.waits_for_rest_of_head() {
+            } else if seen.is_reading && line.scanner.is_mid_head() {
+                // An answer would not fall into another, for hyper reads a head only when everything
+                // before is answered.
+
                 Ended::Dismiss(REQUEST_TIMEOUT)
             } else {
                 Ended::Dismiss(b"")

@@ -24,8 +24,8 @@ impl<C: Chunk> ConnectionHandle<C> {
     /// Notes that a chunk's bytes are given to hyper: to be called within the `poll_frame` that
     /// returns them. `ledger` then hears `written` or `lost`, once; `lost` at once if the
     /// connection has ended already.
-    pub(crate) fn hand(&self, ledger: &Arc<dyn Ledger<C>>, chunk: C) {
-        if !self.0.push(ledger, chunk) {
+    pub(crate) fn hand(&self, ledger: Arc<dyn Ledger<C>>, chunk: C) {
+        if let Err(ledger) = self.0.push(ledger, chunk) {
             ledger.lost(&[chunk]);
         }
     }
@@ -142,14 +142,15 @@ impl<C: Chunk> Shared<C> {
         }
     }
 
-    /// The connection is being polled from here on.
-    pub(super) fn enter(&self, waker: &Waker) {
-        self.polling.store(true, Ordering::SeqCst);
-        let mut slot = lock(&self.waker);
-        match &mut *slot {
-            Some(known) => known.clone_from(waker),
-            None => *slot = Some(waker.clone()),
-        }
+    /// Who is to be polled for this connection.
+    pub(super) fn wakes(&self, waker: Waker) {
+        let before = lock(&self.waker).replace(waker);
+        drop(before);
+    }
+
+    /// The connection is being polled from here on. Whoever does not see it wakes for nothing.
+    pub(super) fn enter(&self) {
+        self.polling.store(true, Ordering::Relaxed);
     }
 
     /// The service and its bodies have had their turn: from here on [`park`] wakes. Must come
@@ -207,14 +208,15 @@ impl<C: Chunk> Shared<C> {
         drop(waker);
     }
 
-    fn push(&self, ledger: &Arc<dyn Ledger<C>>, chunk: C) -> bool {
+    /// Gives the ledger back if the connection has ended.
+    fn push(&self, ledger: Arc<dyn Ledger<C>>, chunk: C) -> Result<(), Arc<dyn Ledger<C>>> {
         let mut chunks = lock(&self.chunks);
         if chunks.ended {
-            return false;
+            return Err(ledger);
         }
         chunks.fifo.push(ledger, chunk);
         self.handed.store(true, Ordering::Release);
-        true
+        Ok(())
     }
 
     /// Wakes the connection, without the lock, for a waker may run anything.

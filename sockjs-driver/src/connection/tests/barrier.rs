@@ -94,7 +94,7 @@ async fn left_over_chunks_are_lost_before_their_body_is_gone() {
     let late = pair.handles.recv().await.unwrap();
     let (events, mut told) = mpsc::unbounded_channel();
     let ledger: Arc<dyn Ledger<u32>> = Arc::new(Recorder(events));
-    late.hand(&ledger, 3);
+    late.hand(ledger, 3);
     assert_eq!(told.try_recv(), Ok(Event::Lost(vec![3])));
 }
 
@@ -146,7 +146,7 @@ async fn one_call_a_ledger_and_flush() {
     let mut fifo = super::super::fifo::Fifo::new();
     for _ in 0..2 {
         for (ledger, chunk) in [(0, 1), (0, 2), (1, 3), (0, 4)] {
-            fifo.push(&ledgers[ledger], chunk);
+            fifo.push(ledgers[ledger].clone(), chunk);
         }
         fifo.drain(|ledger, chunks| ledger.written(chunks));
         for chunks in [vec![1, 2], vec![3], vec![4]] {

@@ -150,7 +150,7 @@ impl Body for FedBody {
             self.parked = None;
             return Poll::Ready(None);
         };
-        self.handle.hand(&self.app.ledger, chunk);
+        self.handle.hand(self.app.ledger.clone(), chunk);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
