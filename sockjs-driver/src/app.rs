@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{StatusCode, request};
+use pin_project_lite::pin_project;
 use sockjs_core::{Principal, Timestamp};
 
 use crate::observe::Observer;
@@ -15,8 +16,8 @@ use crate::runtime::{Clock, Runtime, Task};
 use crate::session::{Inner, Session};
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs one session.
-pub(crate) type Handler = Box<dyn Fn(Session) -> Task + Send + Sync>;
+/// The task of a session, whose first poll calls the application.
+pub(crate) type Handler = Box<dyn Fn(Arc<Inner>) -> Task + Send + Sync>;
 
 /// Looks at the head of a request and says who sent it, or refuses it with a status.
 pub(crate) type Authorize = Box<dyn Fn(&request::Parts) -> Verdict + Send + Sync>;
@@ -76,59 +77,78 @@ impl App {
     }
 
     /// The handler of a session that has opened, to be run.
-    pub(crate) fn handle(self: &Arc<Self>, session: Arc<Inner>) -> Running {
+    pub(crate) fn handle(&self, session: Arc<Inner>) -> Task {
         self.observer.opened(&session);
-        Running { handler: Handling::Due(self.clone()), session }
-    }
-
-    /// Runs a handler in a task of its own.
-    pub(crate) fn spawn(&self, handler: Running) {
-        self.runtime.spawn(Box::pin(handler));
+        (self.handler)(session)
     }
 }
 
-/// A session's handler, from its start on. Its end closes the session, however it comes.
-pub(crate) struct Running {
-    handler: Handling,
-    session: Arc<Inner>,
+/// What runs sessions by `handler`: all of a session's task is one piece of memory.
+pub(crate) fn run_by<H, F>(handler: H) -> Handler
+where
+    H: Fn(Session) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    Box::new(move |session| {
+        let handling = Handling::Due { handler: handler.clone() };
+        Box::pin(Running { handling, session })
+    })
 }
 
-enum Handling {
-    /// To be called by the first poll.
-    Due(Arc<App>),
-    Begun(Task),
-}
+pin_project! {
+    /// A session's handler, from its start on. Its end closes the session, however it comes.
+    struct Running<H, F> {
+        #[pin]
+        handling: Handling<H, F>,
+        session: Arc<Inner>,
+    }
 
-impl Handling {
-    fn poll(&mut self, session: &Arc<Inner>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Due(app) = self {
-            *self = Self::Begun((app.handler)(Session::new(session.clone())));
+    /// Also when the runtime drops the task: nobody is left to talk to.
+    impl<H, F> PinnedDrop for Running<H, F> {
+        fn drop(this: Pin<&mut Self>) {
+            this.session.handler_ended();
         }
-        match self {
-            Self::Begun(handler) => handler.as_mut().poll(cx),
-            Self::Due(_) => Poll::Pending,
+    }
+}
+
+pin_project! {
+    #[project = HandlingProjection]
+    enum Handling<H, F> {
+        /// To be called by the first poll.
+        Due { handler: Arc<H> },
+        Begun {
+            #[pin]
+            future: F,
+        },
+    }
+}
+
+impl<H: Fn(Session) -> F, F: Future<Output = ()>> Handling<H, F> {
+    fn poll(mut self: Pin<&mut Self>, session: &Arc<Inner>, cx: &mut Context<'_>) -> Poll<()> {
+        if let HandlingProjection::Due { handler } = self.as_mut().project() {
+            let future = handler(Session::new(session.clone()));
+            self.set(Self::Begun { future });
+        }
+        match self.project() {
+            HandlingProjection::Begun { future } => future.poll(cx),
+            HandlingProjection::Due { .. } => Poll::Pending,
         }
     }
 }
 
-impl Future for Running {
+impl<H: Fn(Session) -> F, F: Future<Output = ()>> Future for Running<H, F> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // A handler that panics ends its session and nothing else.
-        let Self { handler, session } = &mut *self;
-        let step = AssertUnwindSafe(|| handler.poll(session, cx));
+        let this = self.project();
+        let (handling, session) = (this.handling, &*this.session);
+        let step = AssertUnwindSafe(|| handling.poll(session, cx));
         match session.span.run(|| catch_unwind(step)) {
             Ok(poll) => ready!(poll),
             Err(_) => session.panicked(),
         }
         Poll::Ready(())
-    }
-}
-
-/// Also when the runtime drops the task: nobody is left to talk to.
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.session.handler_ended();
     }
 }

@@ -13,7 +13,7 @@ use sockjs_core::{
     Settings, SettingsError, SlowConsumers, Transport, TrustedProxies,
 };
 
-use crate::app::{App, Authorize};
+use crate::app::{App, Authorize, run_by};
 use crate::hub::Hub;
 use crate::observe::Observer;
 use crate::recording::Recording;
@@ -273,9 +273,8 @@ impl<R: Runtime> Builder<R> {
             return Err(BuildError::NoAuthorize);
         }
         let shards = shard_count(self.shards, &settings.limits)?;
-        let handler = Box::new(move |session| Box::pin(handler(session)) as crate::runtime::Task);
         let observer = Observer::new(&settings.prefix);
-        let app = App::new(self.runtime, handler, self.authorize, self.recording, observer);
+        let app = App::new(self.runtime, run_by(handler), self.authorize, self.recording, observer);
         let hub = Hub::new(service, app, shards).map_err(BuildError::Randomness)?;
         Ok(SockJs::new(hub))
     }

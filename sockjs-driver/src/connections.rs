@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::ending::{Member, Phase};
+use crate::ending::{Phase, Watch};
 
 /// Counts the connections of an accept loop: those that are upgraded to WebSockets as well, until
 /// their sockets close. A clone counts the same ones.
@@ -72,20 +72,20 @@ impl Connections {
         io: I,
         peer: Option<SocketAddr>,
         room: Room,
-        member: Member,
+        watch: Watch,
     ) -> Option<Counted<I>> {
         let has_room = usize::try_from(self.open()).is_ok_and(|open| open < room.total);
         let address = peer.map(neighbourhood).filter(|_| room.for_each_address < usize::MAX);
         if has_room && self.0.enter_from(address, room.for_each_address) {
-            return Some(self.enter(io, address, Some(member)));
+            return Some(self.enter(io, address, Some(watch)));
         }
         self.0.refused.fetch_add(1, Ordering::Relaxed);
         None
     }
 
-    fn enter<I>(&self, io: I, address: Option<IpAddr>, member: Option<Member>) -> Counted<I> {
+    fn enter<I>(&self, io: I, address: Option<IpAddr>, watch: Option<Watch>) -> Counted<I> {
         self.0.opened.fetch_add(1, Ordering::Relaxed);
-        Counted { io, member, _count: Count { counts: self.0.clone(), address } }
+        Counted { io, watch, _count: Count { counts: self.0.clone(), address } }
     }
 }
 
@@ -135,8 +135,8 @@ impl<I> Counted<I> {
         said: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        let member = self.member.as_mut().filter(|_| said.is_pending());
-        if member.is_some_and(|member| member.phase(cx) == Phase::Cut) {
+        let watch = self.watch.as_mut().filter(|_| said.is_pending());
+        if watch.is_some_and(|watch| watch.phase(cx) == Phase::Cut) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         said
@@ -147,7 +147,7 @@ impl<I> Counted<I> {
 #[derive(Debug)]
 pub struct Counted<I> {
     io: I,
-    member: Option<Member>,
+    watch: Option<Watch>,
     _count: Count,
 }
 

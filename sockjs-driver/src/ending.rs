@@ -22,16 +22,24 @@ pub(crate) enum Phase {
 #[derive(Default)]
 pub(crate) struct Ending(Arc<Shared>);
 
-/// A part of a connection that is told of it: the connection's task, or its socket. The connection is left
-/// once both are dropped.
+/// A connection's part in it, for its task and for its socket: the connection is left once both have
+/// dropped theirs.
+///
+/// Both have one place for a waker, that of whoever looked last: in a connection's life its task, and
+/// once it is a WebSocket the task that has the socket then.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct Watch {
+    member: Arc<Member>,
+    /// What is in its place, so that a look needs no lock.
+    known: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Member {
     shared: Arc<Shared>,
     number: u64,
-    /// The member's own, so that connections do not meet at one lock.
+    /// The connection's own, so that connections do not meet at one lock.
     waker: Arc<Mutex<Option<Waker>>>,
-    /// What is in there, so that a look needs no lock.
-    known: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -51,13 +59,16 @@ struct Members {
 
 impl Ending {
     /// Takes a connection in.
-    pub(crate) fn join(&self) -> Member {
+    pub(crate) fn join(&self) -> Watch {
         let waker = Arc::default();
         let mut members = lock(&self.0.members);
         let number = members.next;
         members.next += 1;
         members.wakers.insert(number, Arc::clone(&waker));
-        Member { shared: Arc::clone(&self.0), number, waker, known: None }
+        Watch {
+            member: Arc::new(Member { shared: Arc::clone(&self.0), number, waker }),
+            known: None,
+        }
     }
 
     /// Asks all connections to finish.
@@ -82,15 +93,20 @@ impl Drop for Ending {
     }
 }
 
-impl Member {
+impl Watch {
+    /// Another of the same connection.
+    pub(crate) fn again(&self) -> Self {
+        Self { member: self.member.clone(), known: None }
+    }
+
     /// What the server wants; wakes when that changes.
     pub(crate) fn phase(&mut self, cx: &mut Context<'_>) -> Phase {
         // Stored first and loaded second, the other way round than in `enter`.
         if !self.known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             self.known = Some(cx.waker().clone());
-            *lock(&self.waker) = Some(cx.waker().clone());
+            *lock(&self.member.waker) = Some(cx.waker().clone());
         }
-        match self.shared.phase.load(Ordering::Acquire) {
+        match self.member.shared.phase.load(Ordering::Acquire) {
             0 => Phase::Serving,
             1 => Phase::Ending,
             _ => Phase::Cut,
@@ -122,4 +138,59 @@ impl Shared {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, not(sockjs_shuttle)))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn each_phase_wakes_and_a_connection_is_left_once_both_watches_are_dropped() {
+        let [task, socket] = [(), ()].map(|()| Arc::<Count>::default());
+        let [waker, other] = [&task, &socket].map(|count| Waker::from(count.clone()));
+        let (cx, other) = (&mut Context::from_waker(&waker), &mut Context::from_waker(&other));
+        let woken = || [&task, &socket].map(|count| count.0.load(Ordering::Relaxed));
+        let ending = Ending::default();
+        let mut watch = ending.join();
+        let mut again = watch.again();
+        assert_eq!([watch.phase(cx), again.phase(cx)], [Phase::Serving; 2]);
+        ending.begin();
+        assert_eq!(woken(), [1, 0]);
+        assert_eq!([watch.phase(cx), again.phase(other)], [Phase::Ending; 2]);
+        drop(watch);
+        assert!(ending.poll_all(cx).is_pending());
+        assert_eq!(again.phase(other), Phase::Ending);
+        ending.0.enter(Phase::Cut);
+        assert_eq!((woken(), again.phase(other)), ([1, 1], Phase::Cut));
+        drop(again);
+        assert_eq!(woken(), [2, 1], "who waits for the last to go");
+        assert!(ending.poll_all(cx).is_ready());
+    }
+
+    #[test]
+    fn a_watch_that_did_not_move_is_woken_by_each_phase() {
+        let count = Arc::<Count>::default();
+        let waker = Waker::from(count.clone());
+        let cx = &mut Context::from_waker(&waker);
+        let ending = Ending::default();
+        let mut watch = ending.join();
+        for phase in [Phase::Serving, Phase::Ending] {
+            assert_eq!(watch.phase(cx), phase);
+            ending.begin();
+        }
+        drop(ending);
+        assert_eq!((count.0.load(Ordering::Relaxed), watch.phase(cx)), (3, Phase::Cut));
+    }
 }

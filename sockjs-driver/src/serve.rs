@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use crate::connection::ConnectionConfig;
 use crate::connections::{Connections, Room};
-use crate::ending::{Ending, Member, Phase};
+use crate::ending::{Ending, Phase, Watch};
 #[cfg(feature = "http2")]
 use crate::http2;
 use crate::runtime::Runtime;
@@ -219,18 +219,18 @@ where
                 Poll::Pending => accept.poll(&*runtime, cx).map(Some),
             });
             let Some((io, peer)) = accepted.await else { break };
-            let Some(io) = connections.admit(io, peer, room, ending.join()) else { continue };
-            let member = ending.join();
+            let watch = ending.join();
+            let Some(io) = connections.admit(io, peer, room, watch.again()) else { continue };
             L::limit_silence(io.get_ref(), config.write_stall.saturating_add(SYSTEM_MARGIN));
             let (service, timer) = (service.clone(), runtime.clone());
             #[cfg(feature = "http2")]
             if speaks_http2 {
                 let connection = http2::serve_either(io, peer, service, config, timer);
-                runtime.spawn(Box::pin(attend(member, connection)));
+                runtime.spawn(Box::pin(attend(watch, connection)));
                 continue;
             }
             let connection = serve_connection(io, peer, service, config, timer);
-            runtime.spawn(Box::pin(attend(member, connection)));
+            runtime.spawn(Box::pin(attend(watch, connection)));
         }
         drop(accept);
         ending.begin();
@@ -245,11 +245,11 @@ where
 }
 
 /// Runs a connection until it ends or its server does.
-async fn attend(mut member: Member, connection: impl Attended) {
+async fn attend(mut watch: Watch, connection: impl Attended) {
     let mut connection = pin!(connection);
     let mut is_told = false;
     poll_fn(|cx| {
-        match member.phase(cx) {
+        match watch.phase(cx) {
             Phase::Cut => return Poll::Ready(()),
             Phase::Ending if !is_told => {
                 is_told = true;

@@ -20,7 +20,7 @@ use crate::guard::Handed;
 use crate::observe::{Flow, Seen};
 use crate::session::Inner;
 use crate::sync::{Mutex, MutexGuard};
-use crate::waiting::{WakerId, Waiting};
+use crate::waiting::{Waiting, WakerId};
 
 /// For turns that do nothing to which the time matters: an older one counts as the latest one seen,
 /// and a look at the clock is saved.
@@ -130,7 +130,7 @@ impl Shard {
         let (result, aftermath) = self.take_turn(now, None, step);
         let opened = self.finish(aftermath).opened;
         if let Some(session) = opened {
-            self.app.spawn(self.app.handle(session));
+            self.app.runtime.spawn(self.app.handle(session));
         }
         result
     }
@@ -157,7 +157,9 @@ impl Shard {
         let mut guard = self.lock();
         let state = &mut *guard;
         // The application's calls take the latest time seen for now.
-        state.endpoint.handle_timeout(now);
+        if state.endpoint.needs_time(now) {
+            state.endpoint.handle_timeout(now);
+        }
         let result = step(&mut Turn {
             endpoint: &mut state.endpoint,
             waiting: &mut state.waiting,

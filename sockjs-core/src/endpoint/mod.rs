@@ -264,6 +264,13 @@ impl Endpoint {
         });
     }
 
+    /// Whether [`handle_timeout`](Self::handle_timeout) has anything to do: the time is later than any
+    /// that was told before, or something is due. If not, asking costs less here.
+    #[inline]
+    pub fn needs_time(&self, now: Timestamp) -> bool {
+        now > self.now || self.timers.next().is_some_and(|at| at <= self.now)
+    }
+
     /// Time has passed. May be called at any time; only what is due happens.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let now = self.advance(now);
@@ -317,7 +324,9 @@ impl Endpoint {
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         let holding = self.sessions.get_mut(key.slot)?;
         let message = holding.session.recv(self.service.settings());
-        self.stir(key.slot);
+        if message.is_some() || !holding.session.flags.is_empty() {
+            self.stir(key.slot);
+        }
         message
     }
 

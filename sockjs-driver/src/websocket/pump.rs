@@ -2,7 +2,6 @@
 //! turn out, one write, and a turn that tells what was written. The turn that finds nothing more to
 //! transmit stores the waker, for lost wake-ups live between these.
 
-use std::future::Future as _;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -18,12 +17,12 @@ use sockjs_core::{
 use sockjs_websocket::{Codec, Incoming};
 
 use super::deadline::Deadline;
-use crate::app::Running;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
 use crate::nudge::{Note, Notes};
 use crate::observe::Stopwatch;
+use crate::runtime::Task;
 use crate::shard::{Shard, Turn};
 use crate::waiting::WakerId;
 
@@ -40,7 +39,7 @@ const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 pub(super) struct Pump {
     /// The application's handler of the session, from its opening on. It has no task of its own, so
     /// that a message and its answer wake one task only.
-    handler: Option<Running>,
+    handler: Option<Task>,
     /// It is to be polled, by what a turn of this pump has brought.
     is_handler_due: bool,
     notes: Notes,
@@ -154,7 +153,7 @@ impl Pump {
             // It runs to its end, whatever became of the client: mostly at once, for it was told of that.
             self.run_handler();
             if let Some(handler) = self.handler.take() {
-                shard.app.spawn(handler);
+                shard.app.runtime.spawn(handler);
             }
         } else if self.notes.end() {
             cx.waker().wake_by_ref();
@@ -228,7 +227,7 @@ impl Pump {
     /// Nobody is left to talk to once it has ended.
     fn run_handler(&mut self) {
         let mut cx = Context::from_waker(&self.handler_waker);
-        if self.handler.as_mut().is_some_and(|handler| Pin::new(handler).poll(&mut cx).is_ready()) {
+        if self.handler.as_mut().is_some_and(|handler| handler.as_mut().poll(&mut cx).is_ready()) {
             self.handler = None;
         }
     }
