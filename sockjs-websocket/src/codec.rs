@@ -11,21 +11,17 @@
 //! Keeps invariants 7 (nothing is reserved that did not arrive) and 10 (any input: no panic, work
 //! linear in bytes). Headers and outgoing frames are in [`frame`].
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::mem;
 
 use bytes::{Buf, BytesMut};
 use sockjs_core::FrameKind;
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tungstenite::protocol::WebSocketContext;
 use tungstenite::{Error, Message};
 
 use super::frame::{self, Mark, NOT_UTF8, OVER_LIMIT, Opcode, Violation, protocol};
 use super::incoming::{Found, Incoming};
-
-/// What the machine reads at a time. It fills as much with zeroes before every read, so its own
-/// default (128 KiB) would cost more than all else. A longer frame grows its buffer, and then the
-/// machine is not kept.
-const MACHINE_READ_BYTES: usize = 1024;
+use super::machine::{Feed, MACHINE_READ_BYTES, new_machine};
 
 /// The server's side of one WebSocket.
 #[derive(Debug)]
@@ -301,46 +297,6 @@ impl Codec {
             // A close is not passed on to it, and a frame as such is never read.
             Message::Close(_) | Message::Frame(_) => return Err(protocol("Protocol error")),
         })
-    }
-}
-
-fn new_machine(max_message_bytes: usize) -> Box<WebSocketContext> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(MACHINE_READ_BYTES)
-        .write_buffer_size(0)
-        .max_message_size(Some(max_message_bytes))
-        .max_frame_size(None); // judged already
-    Box::new(WebSocketContext::new(Role::Server, Some(config)))
-}
-
-/// The machine's network: reads the frames that passed, writes at once.
-struct Feed<'a> {
-    input: &'a mut BytesMut,
-    passed: &'a mut usize,
-    output: &'a mut BytesMut,
-}
-
-impl Read for Feed<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = into.len().min(*self.passed);
-        if count == 0 {
-            return Err(ErrorKind::WouldBlock.into()); // `Ok(0)` would be the end of the stream
-        }
-        into[..count].copy_from_slice(&self.input[..count]);
-        self.input.advance(count);
-        *self.passed -= count;
-        Ok(count)
-    }
-}
-
-impl Write for Feed<'_> {
-    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.output.extend_from_slice(from);
-        Ok(from.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -29,6 +29,7 @@
 mod codec;
 mod frame;
 mod incoming;
+mod machine;
 
 pub use codec::Codec;
 pub use frame::{Mark, Violation};

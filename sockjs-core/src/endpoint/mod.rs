@@ -324,7 +324,7 @@ impl Endpoint {
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
         let holding = self.sessions.get_mut(key.slot)?;
         let message = holding.session.recv(self.service.settings());
-        if message.is_some() || !holding.session.flags.is_empty() {
+        if message.is_some() {
             self.stir(key.slot);
         }
         message

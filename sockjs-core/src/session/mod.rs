@@ -331,7 +331,8 @@ impl Session {
         }
         let message = self.inbox.pop();
         self.waits.reader |= message.is_none();
-        if self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
+        // What finds nothing makes no room.
+        if message.is_some() && self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
             self.resume();
         }
         message

@@ -50,6 +50,22 @@ fn fresh() -> (Traced, sockjs_core::Receiver) {
 }
 
 #[test]
+fn the_time_need_not_be_told_where_nothing_comes_of_it() {
+    let (mut endpoint, receiver) = fresh();
+    let (now, later) = (START + secs(1), START + secs(2));
+    assert!(endpoint.needs_time(now));
+    endpoint.handle_timeout(now);
+    assert_eq!([START, now, later].map(|at| endpoint.needs_time(at)), [false, false, true]);
+    // Another call has seen the time pass a deadline.
+    assert_eq!(events(&mut endpoint), "");
+    let due = endpoint.poll_timeout().unwrap();
+    endpoint.handle_pong(receiver.session().unwrap(), due);
+    assert!(endpoint.needs_time(START));
+    endpoint.handle_timeout(START);
+    assert!(!endpoint.needs_time(due));
+}
+
+#[test]
 fn a_session_counts_as_opened_once_its_open_frame_was_handed() {
     let (mut endpoint, mut receiver) = fresh();
     assert_eq!((endpoint.stats().opened.total(), endpoint.live()), (0, 1));
