@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Mutex, MutexGuard};
+use crate::waiting::Known;
 
 /// What a server wants of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub(crate) struct Ending(Arc<Shared>);
 #[derive(Debug)]
 pub(crate) struct Watch {
     member: Arc<Member>,
-    /// What is in its place, so that a look needs no lock.
-    known: Option<Waker>,
+    /// What it has put there.
+    known: Known,
 }
 
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Ending {
         members.wakers.insert(number, Arc::clone(&waker));
         Watch {
             member: Arc::new(Member { shared: Arc::clone(&self.0), number, waker }),
-            known: None,
+            known: Known::default(),
         }
     }
 
@@ -96,14 +97,13 @@ impl Drop for Ending {
 impl Watch {
     /// Another of the same connection.
     pub(crate) fn again(&self) -> Self {
-        Self { member: self.member.clone(), known: None }
+        Self { member: self.member.clone(), known: Known::default() }
     }
 
     /// What the server wants; wakes when that changes.
     pub(crate) fn phase(&mut self, cx: &mut Context<'_>) -> Phase {
         // Stored first and loaded second, the other way round than in `enter`.
-        if !self.known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            self.known = Some(cx.waker().clone());
+        if self.known.changes(cx.waker()) {
             *lock(&self.member.waker) = Some(cx.waker().clone());
         }
         match self.member.shared.phase.load(Ordering::Acquire) {

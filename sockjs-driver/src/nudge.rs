@@ -9,6 +9,7 @@ use std::task::{Wake, Waker};
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::waiting::Known;
 
 /// What a task may be woken for.
 #[derive(Clone, Copy)]
@@ -28,8 +29,8 @@ impl Note {
 /// The task's side.
 pub(crate) struct Notes {
     board: Arc<Board>,
-    /// What the board has for the task, so that a look needs no lock.
-    task: Option<Waker>,
+    /// What the board has for the task.
+    task: Known,
 }
 
 /// What both sides share. One word says it all, so that neither can miss what the other does.
@@ -45,7 +46,7 @@ impl Notes {
     /// All are left: the first look is due.
     pub(crate) fn new() -> Self {
         let notes = AtomicU8::new(Note::SHARD_BIT | Note::HANDLER_BIT);
-        Self { board: Arc::new(Board { notes, task: Mutex::default() }), task: None }
+        Self { board: Arc::new(Board { notes, task: Mutex::default() }), task: Known::default() }
     }
 
     /// Leaves [`Note::SHARD`].
@@ -66,8 +67,7 @@ impl Notes {
 
     /// This is the task.
     pub(crate) fn wakes(&mut self, waker: &Waker) {
-        if !self.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
-            self.task = Some(waker.clone());
+        if self.task.changes(waker) {
             *self.board.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
         }
     }

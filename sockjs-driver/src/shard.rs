@@ -135,8 +135,7 @@ impl Shard {
         result
     }
 
-    /// As [`turn_at`](Self::turn_at), by whoever runs the handler of the session himself; in a task with this
-    /// waker.
+    /// As [`turn_at`](Self::turn_at), by a pump, which runs the handler of its session itself, with this waker.
     pub(crate) fn turn_of_pump<R>(
         &self,
         now: Timestamp,

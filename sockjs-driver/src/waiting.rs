@@ -27,6 +27,21 @@ impl WakerId {
     }
 }
 
+/// The waker that was put where others find it, so that a look whether it is still the right one needs no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Option<Waker>);
+
+impl Known {
+    /// Whether `waker` is another one, which is to be put there now.
+    pub(crate) fn changes(&mut self, waker: &Waker) -> bool {
+        let changes = !self.0.as_ref().is_some_and(|known| known.will_wake(waker));
+        if changes {
+            self.0 = Some(waker.clone());
+        }
+        changes
+    }
+}
+
 /// Any number of wakers, each task's once: of send requests of one session there may be as many as
 /// its client has connections.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -31,6 +31,7 @@ use super::{
     stream::Stream,
 };
 use crate::sync::Mutex;
+use crate::waiting::Known;
 
 /// The least that hyper takes for its buffers, below which it panics.
 const LEAST_BUFFER_BYTES: usize = 8192;
@@ -83,7 +84,7 @@ where
         end: End(shared),
         line,
         progress,
-        waker: None,
+        waker: Known::default(),
         config,
         clock: Clock::new(timer),
         reading: Patience::new(),
@@ -108,8 +109,8 @@ pin_project! {
         hyper: Option<UpgradeableConnection<Io<I, C>, Gate<I, S, C>>>,
         line: Arc<Mutex<Line<I>>>,
         progress: Arc<Progress>,
-        // What `end` has, so that a look needs no lock.
-        waker: Option<Waker>,
+        // What `end` has.
+        waker: Known,
         config: ConnectionConfig,
         clock: Clock,
         reading: Patience<Awaited>,
@@ -142,8 +143,7 @@ where
             return Poll::Ready(Ended::InOrder);
         };
         let shared = &this.end.0;
-        if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *this.waker = Some(cx.waker().clone());
+        if this.waker.changes(cx.waker()) {
             shared.wakes(cx.waker().clone());
         }
         shared.enter();

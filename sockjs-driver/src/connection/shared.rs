@@ -145,6 +145,7 @@ impl<C: Chunk> Shared<C> {
     /// Who is to be polled for this connection.
     pub(super) fn wakes(&self, waker: Waker) {
         let before = lock(&self.waker).replace(waker);
+        // Without the lock, for its drop may run anything.
         drop(before);
     }
 
