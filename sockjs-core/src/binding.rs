@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{HeaderMap, ORIGIN};
+use http::header::{HeaderMap, HeaderValue, ORIGIN};
 use ipnet::IpNet;
 
 use crate::settings::BindingSetting;
@@ -34,72 +34,113 @@ impl fmt::Debug for Principal {
 }
 
 /// What a request shows of its sender.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
+pub(crate) struct Sender<'a> {
+    principal: Option<&'a Principal>,
+    origin: Option<&'a [u8]>,
+    network: Option<IpNet>,
+}
+
+/// What a session remembers of its opener.
+#[derive(Debug)]
 pub(crate) struct Binding {
-    pub(crate) principal: Option<Principal>,
     origin: Option<Box<[u8]>>,
-    pub(crate) network: Option<IpNet>,
+    /// Most have neither.
+    named: Option<Box<Named>>,
+}
+
+#[derive(Debug)]
+struct Named {
+    principal: Option<Principal>,
+    network: Option<IpNet>,
+}
+
+impl<'a> Sender<'a> {
+    pub(crate) fn of(
+        headers: &'a HeaderMap,
+        client: Option<IpAddr>,
+        principal: Option<&'a Principal>,
+        rule: BindingSetting,
+    ) -> Self {
+        let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+        Self { principal, origin, network: network(client, rule) }
+    }
+
+    /// To be remembered.
+    pub(crate) fn binding(self) -> Binding {
+        let Self { principal, origin, network } = self;
+        let is_named = principal.is_some() || network.is_some();
+        let named = || Box::new(Named { principal: principal.cloned(), network });
+        Binding { origin: origin.map(Into::into), named: is_named.then(named) }
+    }
+}
+
+/// The part of a client's address that must stay as it is.
+pub(crate) fn network(client: Option<IpAddr>, rule: BindingSetting) -> Option<IpNet> {
+    let ((v4, v6), address) = rule.address_prefix.zip(client)?;
+    let prefix = if address.is_ipv4() { v4.min(32) } else { v6.min(128) };
+    IpNet::new(address, prefix).ok().map(|network| network.trunc())
 }
 
 impl Binding {
-    pub(crate) fn of(headers: &HeaderMap, client: Option<IpAddr>, rule: BindingSetting) -> Self {
-        let network = rule.address_prefix.zip(client).and_then(|((v4, v6), address)| {
-            let prefix = if address.is_ipv4() { v4.min(32) } else { v6.min(128) };
-            IpNet::new(address, prefix).ok().map(|network| network.trunc())
-        });
-        let origin = headers.get(ORIGIN).map(|origin| origin.as_bytes().into());
-        Self { principal: None, origin, network }
-    }
-
-    /// Whether a later request with `other` is the opener's.
-    pub(crate) fn admits(&self, other: &Self, rule: BindingSetting) -> bool {
-        let principal = match (&self.principal, &other.principal) {
-            (opener, Some(sender)) => opener.as_ref() == Some(sender),
+    /// Whether a later request of that sender is the opener's.
+    pub(crate) fn admits(&self, sender: &Sender<'_>, rule: BindingSetting) -> bool {
+        let named = self.named.as_deref();
+        let opener = named.and_then(|named| named.principal.as_ref());
+        let principal = match (opener, sender.principal) {
+            (opener, Some(sender)) => opener == Some(sender),
             (Some(_), None) => !rule.principal_required,
             (None, None) => true,
         };
-        let origin = match (&self.origin, &other.origin) {
-            (Some(opener), Some(sender)) => opener == sender,
+        let origin = match (&self.origin, sender.origin) {
+            (Some(opener), Some(sender)) => **opener == *sender,
             _ => true,
         };
-        principal && origin && self.network == other.network
+        principal && origin && named.and_then(|named| named.network) == sender.network
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
-    fn binding(principal: Option<&str>, origin: Option<&str>, address: &str) -> Binding {
-        let mut headers = HeaderMap::new();
-        if let Some(origin) = origin {
-            headers.insert(ORIGIN, HeaderValue::try_from(origin).unwrap());
-        }
-        let rule = BindingSetting { address_prefix: Some((24, 64)), ..Default::default() };
-        let mut binding = Binding::of(&headers, Some(address.parse().unwrap()), rule);
-        binding.principal = principal.map(Principal::new);
-        binding
+    /// A client's principal, origin and address.
+    type Client = (Option<&'static str>, Option<&'static str>, &'static str);
+
+    /// Whether a request of the one client is admitted to a session of the other.
+    fn admits(opener: Client, sender: Client, principal_required: bool) -> bool {
+        let address_prefix = Some((24, 64));
+        let rule = BindingSetting { address_prefix, principal_required, ..Default::default() };
+        let binding = with(opener, |sender| sender.binding(), rule);
+        with(sender, |sender| binding.admits(&sender, rule), rule)
+    }
+
+    fn with<R>(
+        (who, origin, address): Client,
+        look: impl FnOnce(Sender<'_>) -> R,
+        rule: BindingSetting,
+    ) -> R {
+        let origin = origin.map(|origin| (ORIGIN, HeaderValue::from_static(origin)));
+        let (headers, who) = (origin.into_iter().collect(), who.map(Principal::new));
+        look(Sender::of(&headers, address.parse().ok(), who.as_ref(), rule))
     }
 
     #[test]
     fn principals_origins_and_networks_must_agree() {
-        let rule = BindingSetting::default();
-        let strict = BindingSetting { principal_required: true, ..rule };
-        let opener = binding(Some("ann"), Some("http://a"), "1.2.3.4");
+        let opener = (Some("ann"), Some("http://a"), "1.2.3.4");
         for (sender, admitted) in [
-            (binding(Some("ann"), Some("http://a"), "1.2.3.99"), true),
-            (binding(Some("ann"), None, "1.2.3.4"), true),
-            (binding(None, Some("http://a"), "1.2.3.4"), true),
-            (binding(Some("bob"), Some("http://a"), "1.2.3.4"), false),
-            (binding(Some("ann"), Some("http://b"), "1.2.3.4"), false),
-            (binding(Some("ann"), Some("http://a"), "1.2.4.4"), false),
+            ((Some("ann"), Some("http://a"), "1.2.3.99"), true),
+            ((Some("ann"), None, "1.2.3.4"), true),
+            ((None, Some("http://a"), "1.2.3.4"), true),
+            ((Some("bob"), Some("http://a"), "1.2.3.4"), false),
+            ((Some("ann"), Some("http://b"), "1.2.3.4"), false),
+            ((Some("ann"), Some("http://a"), "1.2.4.4"), false),
         ] {
-            assert_eq!(opener.admits(&sender, rule), admitted, "{sender:?}");
+            assert_eq!(admits(opener, sender, false), admitted, "{sender:?}");
         }
-        assert!(!opener.admits(&binding(None, None, "1.2.3.4"), strict));
-        let anonymous = binding(None, None, "1.2.3.4");
-        assert!(!anonymous.admits(&binding(Some("bob"), None, "1.2.3.4"), rule));
+        let anonymous = (None, None, "1.2.3.4");
+        assert!(!admits(opener, anonymous, true));
+        assert!(!admits(anonymous, (Some("bob"), None, "1.2.3.4"), false));
+        assert!(admits(anonymous, anonymous, false));
     }
 }

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode, request};
 
-use crate::binding::Binding;
+use crate::binding::{Principal, Sender};
 use crate::refusal::Refusal;
 use crate::report::Grade;
+use crate::settings::BindingSetting;
 use crate::web::answer::Answer;
 use crate::web::handshake::Handshake;
 use crate::wire::callback::Callback;
@@ -25,13 +26,21 @@ pub(crate) struct Request {
     pub(crate) id: Range<usize>,
     pub(crate) client: Option<IpAddr>,
     pub(crate) peer: Option<SocketAddr>,
-    pub(crate) binding: Binding,
     pub(crate) answer: Answer,
 }
 
 impl Request {
     pub(crate) fn id(&self) -> &[u8] {
         self.head.uri.path().as_bytes().get(self.id.clone()).unwrap_or_default()
+    }
+
+    /// Who sent it, where the application's `authorize` found `who`.
+    pub(crate) fn sender<'a>(
+        &'a self,
+        who: Option<&'a Principal>,
+        rule: BindingSetting,
+    ) -> Sender<'a> {
+        Sender::of(&self.head.headers, self.client, who, rule)
     }
 }
 

@@ -8,7 +8,6 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode, request};
 use serde::Serialize;
 
-use crate::binding::Binding;
 use crate::permit::{ReceivePermit, Request, SendPermit, WebsocketPermit, not_found};
 use crate::refusal::Refusal;
 use crate::report::Grade;
@@ -263,9 +262,8 @@ impl Service {
     ) -> Request {
         let settings = self.settings();
         let client = peer.address.map(|peer| settings.proxies.client(peer.ip(), &head.headers));
-        let binding = Binding::of(&head.headers, client, settings.binding);
         let id = if resource.names_session() { path::session_id(head.uri.path()) } else { 0..0 };
-        Request { head, id, client, peer: peer.address, binding, answer }
+        Request { head, id, client, peer: peer.address, answer }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use sockjs_core::trace::Traced;
-use sockjs_core::{Message, SessionKey};
+use sockjs_core::{CloseReason, Message, SessionKey};
 
 /// Messages that are taken out of the endpoint ahead of the application.
 const AHEAD_COUNT: usize = 32;
@@ -17,7 +17,6 @@ const KEPT: usize = 16;
 #[derive(Default)]
 pub(crate) struct Inbox {
     messages: VecDeque<Message>,
-    bytes: usize,
     /// The endpoint is empty, and the shard fills this when messages come: whoever finds nothing here
     /// need not look there.
     is_fed: bool,
@@ -25,6 +24,8 @@ pub(crate) struct Inbox {
     is_idle: bool,
     /// Somebody waits for it to be idle.
     is_awaited: bool,
+    /// What the session is closed with when nobody takes messages any more, for its handler has returned.
+    reason: Option<Box<CloseReason>>,
 }
 
 /// What the application finds.
@@ -42,7 +43,6 @@ impl Inbox {
     /// The next message for the application. Its task is woken when more comes, if `is_known`.
     pub(crate) fn next(&mut self, is_known: bool) -> Next {
         if let Some(message) = self.messages.pop_front() {
-            self.bytes -= message.len();
             self.is_idle = false;
             if self.messages.is_empty() && self.messages.capacity() > KEPT {
                 self.messages = VecDeque::new();
@@ -59,11 +59,13 @@ impl Inbox {
     /// Takes messages out of the endpoint: all that there are, up to a limit.
     pub(crate) fn fill(&mut self, endpoint: &mut Traced, key: SessionKey) {
         self.is_fed = false;
-        while self.messages.len() < AHEAD_COUNT && self.bytes < AHEAD_BYTES {
+        let mut bytes: usize = self.messages.iter().map(Message::len).sum();
+        while self.messages.len() < AHEAD_COUNT && bytes < AHEAD_BYTES {
             let Some(message) = endpoint.recv(key) else {
                 self.is_fed = true;
                 return;
             };
+            bytes += message.len();
             self.push(message);
         }
     }
@@ -82,7 +84,6 @@ impl Inbox {
     }
 
     fn push(&mut self, message: Message) {
-        self.bytes += message.len();
         self.messages.push_back(message);
         self.is_idle = false;
     }
@@ -92,6 +93,16 @@ impl Inbox {
     pub(crate) fn is_idle(&mut self) -> bool {
         self.is_awaited = !self.is_idle;
         self.is_idle
+    }
+
+    /// Notes what the session is to be closed with when its handler returns.
+    pub(crate) fn close_later(&mut self, reason: CloseReason) {
+        self.reason = Some(Box::new(reason));
+    }
+
+    /// What was noted.
+    pub(crate) fn take_reason(&mut self) -> Option<Box<CloseReason>> {
+        self.reason.take()
     }
 
     /// What nobody has taken.

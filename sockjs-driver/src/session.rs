@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
 use http::Extensions;
+use once_cell::race::OnceBox;
 use sockjs_core::{CloseReason, ConnectionInfo, Message, Report, SendError, SessionKey, Transport};
 
 use crate::broadcast::{Left, Memberships};
@@ -45,11 +46,9 @@ pub(crate) struct Inner {
     pub(crate) key: SessionKey,
     info: ConnectionInfo,
     /// What the application closed it with.
-    closing: OnceLock<Box<CloseReason>>,
-    /// What to close it with when the handler returns.
-    deferred: Mutex<Option<Box<CloseReason>>>,
+    closing: OnceBox<CloseReason>,
     /// Without what is unread, which is in `inbox`.
-    end: OnceLock<Box<Report>>,
+    end: OnceBox<Report>,
     inbox: Mutex<Inbox>,
     /// Whether the inbox has something, or may have: so that a look at an empty one needs no lock.
     has_news: AtomicBool,
@@ -64,9 +63,8 @@ impl Inner {
             shard,
             key,
             info,
-            closing: OnceLock::new(),
-            deferred: Mutex::new(None),
-            end: OnceLock::new(),
+            closing: OnceBox::new(),
+            end: OnceBox::new(),
             inbox: Mutex::default(),
             has_news: AtomicBool::new(true),
             span: Span::default(),
@@ -92,7 +90,7 @@ impl Inner {
     /// What became of it, once it has ended.
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     pub(crate) fn outcome(&self) -> Option<&Report> {
-        self.end.get().map(|report| &**report)
+        self.end.get()
     }
 
     /// Looks at what left the endpoint for the application. Whoever holds the shard may do so, not the other
@@ -118,7 +116,7 @@ impl Inner {
     }
 
     pub(crate) fn handler_ended(&self) {
-        let reason = lock(&self.deferred).take();
+        let reason = lock(&self.inbox).take_reason();
         self.close(reason.map(|reason| *reason).unwrap_or_default());
     }
 
@@ -277,7 +275,7 @@ impl SessionHandle {
     /// Closes the session with this reason when its handler returns; until then it sends and
     /// receives as before.
     pub fn close_later(&self, reason: CloseReason) {
-        *lock(&self.0.deferred) = Some(Box::new(reason));
+        lock(&self.0.inbox).close_later(reason);
     }
 
     /// Whether the session was closed or has ended.
@@ -289,7 +287,7 @@ impl SessionHandle {
     /// open.
     pub fn close_reason(&self) -> Option<CloseReason> {
         let ended = self.0.end.get().map(|report| report.reason.clone());
-        ended.or_else(|| self.0.closing.get().map(|reason| CloseReason::clone(reason)))
+        ended.or_else(|| self.0.closing.get().cloned())
     }
 
     /// Waits for the session's end, and accounts for its messages.
@@ -346,7 +344,7 @@ impl Inner {
     }
 
     fn report(&self) -> Option<Report> {
-        let mut report = Report::clone(self.end.get()?);
+        let mut report = self.end.get()?.clone();
         report.unread = self.with_inbox(|inbox| inbox.unread());
         Some(report)
     }

@@ -45,16 +45,18 @@ impl Known {
 /// Any number of wakers, each task's once: of send requests of one session there may be as many as
 /// its client has connections.
 #[derive(Default)]
-pub(crate) struct Wakers(BTreeMap<WakerId, Waker>);
+#[expect(clippy::box_collection, reason = "most are empty, and each session has a place for them")]
+pub(crate) struct Wakers(Option<Box<BTreeMap<WakerId, Waker>>>);
 
 impl Wakers {
     fn add(&mut self, waker: &Waker) {
-        self.0.entry(WakerId::of(waker)).or_insert_with(|| waker.clone());
+        let wakers = self.0.get_or_insert_default();
+        wakers.entry(WakerId::of(waker)).or_insert_with(|| waker.clone());
     }
 
     /// Takes all of them out.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        std::mem::take(&mut self.0).into_values()
+        self.0.take().into_iter().flat_map(|wakers| wakers.into_values())
     }
 }
 

@@ -25,8 +25,8 @@ impl Endpoint {
     /// Whether a receive request would be refused because another receiver is attached. A driver
     /// may wait a moment then, and give the network the chance to tell that the other one ended.
     pub fn is_occupied(&self, permit: &ReceivePermit) -> bool {
-        let slot = self.ids.get(permit.id());
-        let holding = slot.and_then(|slot| self.sessions.get(*slot));
+        let slot = self.ids.find(permit.id(), &self.sessions);
+        let holding = slot.and_then(|slot| self.sessions.get(slot));
         holding.is_some_and(|holding| holding.session.is_occupied())
     }
 
@@ -45,27 +45,26 @@ impl Endpoint {
     /// application's `authorize` found.
     pub fn handle_receive(
         &mut self,
-        mut permit: Box<ReceivePermit>,
+        permit: Box<ReceivePermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
         let now = self.advance(now);
-        permit.request.binding.principal = who;
         let transport = permit.transport;
-        let known = self.ids.get(permit.id()).copied();
-        let (slot, answer) = match known {
-            Some(slot) if !self.is_bound(slot, &permit.request) => {
-                return self.turn_away(Refusal::Binding, not_found(permit.request.answer));
+        let rule = self.service.settings().binding;
+        let (slot, answer) = match self.find(permit.id()) {
+            Some((slot, holding)) => {
+                let sender = permit.request.sender(who.as_ref(), rule);
+                if !holding.session.binding.admits(&sender, rule) {
+                    return self.turn_away(Refusal::Binding, not_found(permit.request.answer));
+                }
+                (slot, permit.request.answer)
             }
-            Some(slot) => (slot, permit.request.answer),
             None => match self.refusal(transport) {
                 Some(refusal) => {
                     return self.turn_away(refusal, unavailable(refusal, permit.request.answer));
                 }
-                None => {
-                    let id = SessionId::new(permit.id());
-                    self.open(Some(id), transport, permit.request, now)
-                }
+                None => self.open(transport, permit.request, who.as_ref(), now),
             },
         };
         let stage = self.attach(slot, transport, permit.grade, now);
@@ -85,19 +84,16 @@ impl Endpoint {
     /// A send request, before its body is read.
     pub fn handle_send(
         &mut self,
-        mut permit: Box<SendPermit>,
+        permit: Box<SendPermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
         self.advance(now);
-        permit.request.binding.principal = who;
-        let known = self.ids.get(permit.id()).copied();
-        let holding = known.and_then(|slot| self.sessions.get_mut(slot));
-        let (Some(slot), Some(holding)) = (known, holding) else {
+        let rule = self.service.settings().binding;
+        let Some((slot, holding)) = self.find(permit.id()) else {
             return self.turn_away(Refusal::UnknownSession, not_found(permit.request.answer));
         };
-        let rule = self.service.settings().binding;
-        if !holding.session.binding.admits(&permit.request.binding, rule) {
+        if !holding.session.binding.admits(&permit.request.sender(who.as_ref(), rule), rule) {
             return self.turn_away(Refusal::Binding, not_found(permit.request.answer));
         }
         if !holding.session.takes_send_requests() {
@@ -119,28 +115,25 @@ impl Endpoint {
     /// A WebSocket handshake: always a session of its own, whatever its id.
     pub fn handle_websocket(
         &mut self,
-        mut permit: Box<WebsocketPermit>,
+        permit: Box<WebsocketPermit>,
         who: Option<Principal>,
         now: Timestamp,
     ) -> Action {
         let now = self.advance(now);
-        permit.request.binding.principal = who;
         let WebsocketPermit { request, transport, handshake } = *permit;
         if let Some(refusal) = self.refusal(transport) {
             return self.turn_away(refusal, unavailable(refusal, request.answer));
         }
-        let (slot, answer) = self.open(None, transport, request, now);
+        let (slot, answer) = self.open(transport, request, who.as_ref(), now);
         let stage = self.attach(slot, transport, handshake.grade(), now);
         let receiver = Receiver::new(self.receiver_number(), transport, None, stage);
         Action::Upgrade { head: handshake.accept(answer), receiver }
     }
 
-    /// Whether a request is from the client that opened the session.
-    fn is_bound(&self, slot: Slot, request: &Request) -> bool {
-        let rule = self.service.settings().binding;
-        self.sessions
-            .get(slot)
-            .is_some_and(|holding| holding.session.binding.admits(&request.binding, rule))
+    /// The session that a request names.
+    fn find(&mut self, id: &[u8]) -> Option<(Slot, &mut Holding)> {
+        let slot = self.ids.find(id, &self.sessions)?;
+        Some((slot, self.sessions.get_mut(slot)?))
     }
 
     fn attach(&mut self, slot: Slot, transport: Transport, grade: Grade, now: Timestamp) -> Stage {
@@ -187,18 +180,22 @@ impl Endpoint {
 
     fn open(
         &mut self,
-        id: Option<SessionId>,
         transport: Transport,
         request: Request,
+        who: Option<&Principal>,
         now: Timestamp,
     ) -> (Slot, Answer) {
-        let Request { head, client, peer, binding, answer, .. } = request;
+        let binding = request.sender(who, self.service.settings().binding).binding();
+        // Whatever the id of a WebSocket, no other request finds its session.
+        let id = if transport.is_websocket() { &[] } else { request.id() };
+        let id = SessionId::new(id);
+        let Request { head, client, peer, answer, .. } = request;
         let info = ConnectionInfo::new(head, client, peer, self.service.clone(), transport);
         let is_unconfirmed = transport.is_one_frame();
         let slot = self.sessions.insert(Box::new(Holding {
             session: Session::new(transport, binding, info, now),
-            id: id.clone(),
-            scheduled: None,
+            id,
+            scheduled: Timestamp::MAX,
             tallied_bytes: 0,
             has_freed: false,
             is_live: true,
@@ -209,9 +206,7 @@ impl Endpoint {
         }));
         self.live += 1;
         self.unconfirmed += usize::from(is_unconfirmed);
-        if let Some(id) = id {
-            self.ids.insert(id, slot);
-        }
+        self.ids.insert(slot, &self.sessions);
         (slot, answer)
     }
 }

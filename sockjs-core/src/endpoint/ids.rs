@@ -1,29 +1,72 @@
 //! Session ids: secrets of the clients, and chosen by them.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
-use std::sync::Arc;
 
-/// A session's id as it stands in the path. It is never shown.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct SessionId(Arc<[u8]>);
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use super::Sessions;
+use crate::event::Slot;
+
+/// A session's id as it stands in the path; empty if no request names it. Those of clients are short.
+#[derive(Default)]
+pub(crate) struct SessionId(SmallVec<[u8; 16]>);
 
 impl SessionId {
     pub(crate) fn new(id: &[u8]) -> Self {
-        Self(id.into())
+        Self(SmallVec::from_slice(id))
     }
 }
 
-impl Borrow<[u8]> for SessionId {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
-}
-
+/// It is a secret.
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionId(…)")
+    }
+}
+
+/// The sessions that have ids, by these: they stand in the sessions alone.
+pub(super) struct Ids {
+    slots: HashTable<Slot>,
+    hasher: Keyed,
+}
+
+impl Ids {
+    pub(super) fn new(seed: Seed) -> Self {
+        Self { slots: HashTable::new(), hasher: Keyed(seed.build_hasher()) }
+    }
+
+    pub(super) fn find(&self, id: &[u8], sessions: &Sessions) -> Option<Slot> {
+        let is_of = |slot: &Slot| id_of(*slot, sessions) == id;
+        self.slots.find(self.hasher.hash(id), is_of).copied()
+    }
+
+    /// Adds a session that is not there, if it has an id.
+    pub(super) fn insert(&mut self, slot: Slot, sessions: &Sessions) {
+        let hash = |slot: &Slot| self.hasher.hash(id_of(*slot, sessions));
+        if !id_of(slot, sessions).is_empty() {
+            self.slots.insert_unique(hash(&slot), slot, hash);
+        }
+    }
+
+    /// Removes a session that had this id.
+    pub(super) fn remove(&mut self, slot: Slot, id: &SessionId) {
+        let hash = self.hasher.hash(&id.0);
+        if let Ok(entry) = self.slots.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
+    }
+}
+
+fn id_of(slot: Slot, sessions: &Sessions) -> &[u8] {
+    sessions.get(slot).map(|holding| &*holding.id.0).unwrap_or_default()
+}
+
+/// It would show ids' hashes.
+impl fmt::Debug for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ids").field("count", &self.slots.len()).finish_non_exhaustive()
     }
 }
 
@@ -70,26 +113,12 @@ impl fmt::Debug for Seed {
 }
 
 /// The seed's hasher, kept as it is after its first block: each look for a session begins there.
-#[derive(Clone)]
-pub(crate) struct Keyed(DefaultHasher);
+struct Keyed(DefaultHasher);
 
-impl From<Seed> for Keyed {
-    fn from(seed: Seed) -> Self {
-        Self(seed.build_hasher())
-    }
-}
-
-impl BuildHasher for Keyed {
-    type Hasher = DefaultHasher;
-
-    fn build_hasher(&self) -> DefaultHasher {
-        self.0.clone()
-    }
-}
-
-/// So is what it has become.
-impl fmt::Debug for Keyed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keyed(…)")
+impl Keyed {
+    fn hash(&self, id: &[u8]) -> u64 {
+        let mut hasher = self.0.clone();
+        hasher.write(id);
+        hasher.finish()
     }
 }

@@ -7,11 +7,11 @@ pub(crate) mod stats;
 mod timers;
 mod transmit;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use slotmap::SlotMap;
 
-use self::ids::{Keyed, Seed, SessionId};
+use self::ids::{Ids, Seed, SessionId};
 use self::stats::{Stats, Window};
 use self::timers::{Entry, Timers};
 use crate::event::{ChunkId, Event, Gone, Refused, SendError, SessionKey, Slot};
@@ -46,9 +46,8 @@ pub struct Endpoint {
     shard: u16,
     quota: Quota,
     now: Timestamp,
-    /// Boxed, for the table keeps its room when they have ended.
-    sessions: SlotMap<Slot, Box<Holding>>,
-    ids: HashMap<SessionId, Slot, Keyed>,
+    sessions: Sessions,
+    ids: Ids,
     timers: Timers,
     /// Sessions that changed since the last look at what follows from it.
     touched: Vec<Slot>,
@@ -68,14 +67,17 @@ pub struct Endpoint {
     window: Window,
 }
 
+/// Boxed, for the table keeps its room when they have ended.
+type Sessions = SlotMap<Slot, Box<Holding>>;
+
 /// A session and what the endpoint has noted about it.
 #[derive(Debug)]
 struct Holding {
     session: Session,
     /// HTTP sessions have one.
-    id: Option<SessionId>,
-    /// The time of its live entry among the timers.
-    scheduled: Option<Timestamp>,
+    id: SessionId,
+    /// The time of its live entry among the timers; the end of time if it has none.
+    scheduled: Timestamp,
     /// What of its queues is counted in the total.
     tallied_bytes: usize,
     /// The total got smaller by it.
@@ -117,7 +119,7 @@ impl Endpoint {
             quota,
             now: Timestamp::EPOCH,
             sessions: SlotMap::with_key(),
-            ids: HashMap::with_hasher(seed.into()),
+            ids: Ids::new(seed),
             timers: Timers::default(),
             touched: Vec::new(),
             ready: VecDeque::new(),
@@ -279,8 +281,8 @@ impl Endpoint {
         for _ in 0..self.timers.len() {
             let Some(entry) = self.timers.pop(now) else { break };
             let Some(holding) = self.sessions.get_mut(entry.slot) else { continue };
-            if holding.scheduled == Some(entry.at) {
-                holding.scheduled = None;
+            if holding.scheduled == entry.at {
+                holding.scheduled = Timestamp::MAX;
                 holding.session.handle_timeout(self.service.settings(), now);
                 // At once, for it may have another deadline that is due.
                 self.tally(entry.slot);
@@ -505,7 +507,7 @@ impl Endpoint {
         // A deadline that was over before it was set, and then moved, asks for no further call.
         let sessions = &self.sessions;
         self.timers.forget_stale(self.now, |entry| {
-            sessions.get(entry.slot).is_some_and(|holding| holding.scheduled == Some(entry.at))
+            sessions.get(entry.slot).is_some_and(|holding| holding.scheduled == entry.at)
         });
     }
 
@@ -574,8 +576,8 @@ impl Endpoint {
     }
 
     fn forget(&mut self, slot: Slot) {
-        if let Some(id) = self.sessions.remove(slot).and_then(|holding| holding.id) {
-            self.ids.remove(&id);
+        if let Some(holding) = self.sessions.remove(slot) {
+            self.ids.remove(slot, &holding.id);
         }
     }
 
@@ -583,11 +585,11 @@ impl Endpoint {
     fn schedule(&mut self, slot: Slot) {
         let Some(holding) = self.sessions.get_mut(slot) else { return };
         let Some(at) = holding.session.deadline(self.service.settings()) else { return };
-        if holding.scheduled.is_none_or(|scheduled| at < scheduled) {
-            holding.scheduled = Some(at);
+        if at < holding.scheduled {
+            holding.scheduled = at;
             let sessions = &self.sessions;
             self.timers.push(Entry { at, slot }, sessions.len(), |entry| {
-                sessions.get(entry.slot).is_some_and(|h| h.scheduled == Some(entry.at))
+                sessions.get(entry.slot).is_some_and(|h| h.scheduled == entry.at)
             });
         }
     }

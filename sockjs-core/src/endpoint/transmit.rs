@@ -57,7 +57,7 @@ impl Endpoint {
         let Some(holding) = self.sessions.get(slot) else { return };
         let earliest = Session::earliest_after_frame(self.service.settings(), self.now);
         let is_known = holding.is_opened && holding.session.is_flowing();
-        match is_known && holding.scheduled.is_some_and(|at| at <= earliest) {
+        match is_known && holding.scheduled <= earliest {
             true => self.stir(slot),
             false => self.touch(slot),
         }

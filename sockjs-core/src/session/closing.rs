@@ -17,13 +17,13 @@ impl Session {
         if !matches!(self.phase, Phase::Opening | Phase::Open) {
             return;
         }
-        self.phase = Phase::Closing { cause, reason, handed: false };
+        self.phase = Phase::Closing { cause, reason: Box::new(reason), handed: false };
         if let Link::Detached { since } = &mut self.link {
             *since = now;
         }
         self.resume();
         // It is told to try again by this, and is waited for no longer.
-        self.waits.batch = None;
+        self.waits.batch = Batch::None;
         self.wake_sender(settings);
         self.wake_reader();
         self.wake_receiver(settings);
@@ -46,7 +46,7 @@ impl Session {
         let (cause, reason) = match &self.phase {
             Phase::Closed { .. } => return,
             // Whoever closed first is the cause, even if the close frame did not arrive.
-            Phase::Closing { cause, reason, .. } => (*cause, reason.clone()),
+            Phase::Closing { cause, reason, .. } => (*cause, (**reason).clone()),
             Phase::Opening | Phase::Open => (cause, reason),
         };
         self.enter_closed(cause, reason, now + remembered);
@@ -58,7 +58,7 @@ impl Session {
         if self.outbox.is_in_flight() {
             return;
         }
-        let (cause, reason) = (*cause, reason.clone());
+        let (cause, reason) = (*cause, (**reason).clone());
         let remembered = self.remembered(cause, settings);
         self.enter_closed(cause, reason, now + remembered);
     }
@@ -108,7 +108,7 @@ impl Session {
             self.flags.raise(Flags::TRANSMIT);
         }
         self.link = Link::Detached { since: until };
-        self.phase = Phase::Closed { cause, reason, until };
+        self.phase = Phase::Closed { cause, reason: Box::new(reason), until };
         self.resume();
         // Nothing is told to the application after this (invariant 3).
         self.waits = Waits::default();
@@ -117,7 +117,7 @@ impl Session {
     /// The end, to be told to receivers that come too late or outlive the session.
     pub(crate) fn close_reason(&self) -> CloseReason {
         match &self.phase {
-            Phase::Closed { reason, .. } | Phase::Closing { reason, .. } => reason.clone(),
+            Phase::Closed { reason, .. } | Phase::Closing { reason, .. } => (**reason).clone(),
             Phase::Opening | Phase::Open => CloseReason::INTERRUPTED,
         }
     }

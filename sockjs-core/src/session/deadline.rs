@@ -66,12 +66,12 @@ impl Session {
             Due::Heartbeat => self.hand_soon(settings, |attached| attached.heartbeat_due = true),
             Due::Ping => self.hand_soon(settings, |attached| attached.ping = Ping::Due),
             // It may have come, but is not read while the application lags.
-            Due::Pong if self.waits.batch.is_some() => self.await_pong(now),
+            Due::Pong if self.waits.batch != Batch::None => self.await_pong(now),
             Due::Pong => self.close(Cause::Heartbeat, CloseReason::NO_HEARTBEAT, settings, now),
             Due::Expiry => self.abort(Cause::Expired, CloseReason::INTERRUPTED, settings, now),
             Due::Stall => self.stalled(settings, now),
             // Told to try again, and did not: its client has left.
-            Due::Patience if self.waits.batch.take_if(|batch| batch.told).is_some() => {}
+            Due::Patience if self.forget_told_batch() => {}
             Due::Patience => {
                 self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
             }
@@ -140,8 +140,9 @@ impl Session {
         if let Some(at) = stall.filter(|_| !is_left) {
             name(at, Due::Stall);
         }
-        if let Some(since) = self.waits.batch.as_ref().and_then(|batch| batch.since) {
-            name(since + limits.send_patience, Due::Patience);
+        // A WebSocket is simply not read meanwhile.
+        if self.waits.batch != Batch::None && !self.transport.is_websocket() {
+            name(self.waits.batch_since + limits.send_patience, Due::Patience);
         }
     }
 }

@@ -63,13 +63,13 @@ enum Phase {
     Open,
     Closing {
         cause: Cause,
-        reason: CloseReason,
+        reason: Box<CloseReason>,
         /// Whether the close frame was handed out.
         handed: bool,
     },
     Closed {
         cause: Cause,
-        reason: CloseReason,
+        reason: Box<CloseReason>,
         /// How long the id still answers its close frame.
         until: Timestamp,
     },
@@ -118,17 +118,19 @@ struct Waits {
     /// A receiver found nothing to transmit.
     receiver: bool,
     /// A batch of messages found the inbox full.
-    batch: Option<Batch>,
+    batch: Batch,
+    /// Since when the first of the send requests with these waits.
+    batch_since: Timestamp,
 }
 
 /// Messages of the client that wait outside.
-#[derive(Debug)]
-struct Batch {
-    /// Since when the first of the send requests waits. A WebSocket is simply not read meanwhile; only send
-    /// requests run out of patience.
-    since: Option<Timestamp>,
-    /// It was told to try again; until it does, or its patience ends, `since` stands.
-    told: bool,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Batch {
+    #[default]
+    None,
+    Waits,
+    /// It was told to try again; until it does, or its patience ends, the time since when it waits stands.
+    Told,
 }
 
 /// A set of kinds of event.
@@ -205,7 +207,7 @@ impl Session {
             (Phase::Closed { reason, .. }, _)
             | (Phase::Closing { reason, handed: true, .. }, _)
             | (Phase::Closing { reason, .. }, Link::Attached(_)) => {
-                return Attach::Refused(reason.clone());
+                return Attach::Refused((**reason).clone());
             }
             (_, Link::Attached(_)) => return Attach::Refused(CloseReason::STILL_OPEN),
             _ => {}
@@ -375,7 +377,7 @@ impl Session {
         if !fits || !self.inbox.has_room(cost, settings.limits.inbox_bytes) {
             return Err(self.put_off(since, settings, now));
         }
-        self.waits.batch.take_if(|batch| batch.told);
+        self.forget_told_batch();
         let count = batch.len() as u64;
         self.inbox.extend(batch, cost);
         self.wake_reader();
@@ -404,13 +406,21 @@ impl Session {
             self.close(Cause::SlowApplication, CloseReason::INTERRUPTED, settings, now);
             return Refused::Overdue;
         }
-        let since = is_request.then_some(since);
-        match &mut self.waits.batch {
-            Some(batch) if !batch.told => batch.since = batch.since.min(since),
-            // Whoever was told tries again, and brings the time since when it waits.
-            batch => *batch = Some(Batch { since, told: false }),
-        }
+        // Whoever was told tries again, and brings the time since when it waits.
+        let is_first = self.waits.batch != Batch::Waits;
+        let before = if is_first { Timestamp::MAX } else { self.waits.batch_since };
+        self.waits.batch = Batch::Waits;
+        self.waits.batch_since = since.min(before);
         Refused::Full
+    }
+
+    /// Says whether there was one.
+    fn forget_told_batch(&mut self) -> bool {
+        let was_told = self.waits.batch == Batch::Told;
+        if was_told {
+            self.waits.batch = Batch::None;
+        }
+        was_told
     }
 
     /// Whether send requests are still known here, be it that their messages are dropped.
@@ -463,9 +473,8 @@ impl Session {
     }
 
     fn resume(&mut self) {
-        if let Some(batch) = &mut self.waits.batch
-            && !std::mem::replace(&mut batch.told, true)
-        {
+        if self.waits.batch == Batch::Waits {
+            self.waits.batch = Batch::Told;
             self.flags.raise(Flags::RESUME);
         }
     }

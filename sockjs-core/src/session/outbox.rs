@@ -11,6 +11,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use crate::message::Message;
 use crate::time::Timestamp;
 
@@ -19,16 +21,15 @@ use crate::time::Timestamp;
 pub(crate) struct Outbox {
     /// Those in flight first, then those that wait.
     queue: VecDeque<Message>,
-    in_flight: VecDeque<Chunk>,
+    /// Mostly one at a time.
+    in_flight: SmallVec<[Chunk; 1]>,
     /// Messages at the front of `queue` that are in flight.
     in_flight_messages: usize,
     in_flight_bytes: usize,
     /// Cost of `queue`.
     bytes: usize,
     next_seq: u64,
-    accepted: u64,
     written: u64,
-    confirmed: u64,
     /// So many messages count as confirmed once they are written.
     confirm_goal: u64,
     /// The last time that a chunk was written, or that one was handed while none was in flight.
@@ -59,7 +60,6 @@ impl Outbox {
     /// Accepts a message.
     pub(crate) fn push(&mut self, message: Message) {
         self.bytes += message.cost();
-        self.accepted += 1;
         self.queue.push_back(message);
     }
 
@@ -109,33 +109,27 @@ impl Outbox {
         self.next_seq += 1;
         self.in_flight_messages += messages;
         self.in_flight_bytes += bytes;
-        if self.in_flight.capacity() == 0 {
-            // Most sessions have one at a time, and by itself room for four would be made.
-            self.in_flight.reserve_exact(1);
-        }
-        self.in_flight.push_back(Chunk { seq, receiver, messages, bytes, is_written: false });
+        self.in_flight.push(Chunk { seq, receiver, messages, bytes, is_written: false });
         seq
     }
 
     /// The chunk was written, and so was all that its receiver was handed before it. Another
     /// receiver's chunks have a connection of their own, whose word is awaited.
     pub(crate) fn written(&mut self, seq: u64, now: Timestamp) {
-        match self.in_flight.front_mut() {
-            // Mostly it is alone.
+        match self.in_flight.first_mut() {
             Some(first) if first.seq == seq => first.is_written = true,
             _ => {
                 let Some(at) = self.position(seq) else { return };
                 let receiver = self.in_flight.get(at).map(|chunk| chunk.receiver);
-                let known = self.in_flight.range_mut(..=at);
+                let known = self.in_flight.iter_mut().take(at + 1);
                 known
                     .filter(|chunk| Some(chunk.receiver) == receiver)
                     .for_each(|chunk| chunk.is_written = true);
             }
         }
         self.progress = now;
-        while self.in_flight.front().is_some_and(|chunk| chunk.is_written)
-            && let Some(chunk) = self.in_flight.pop_front()
-        {
+        let count = self.in_flight.iter().take_while(|chunk| chunk.is_written).count();
+        for chunk in self.in_flight.drain(..count) {
             for message in (0..chunk.messages).map_while(|_| self.queue.pop_front()) {
                 self.bytes -= message.cost();
             }
@@ -143,7 +137,6 @@ impl Outbox {
             self.in_flight_bytes -= chunk.bytes;
             self.written += chunk.messages as u64;
         }
-        self.confirmed = self.confirmed.max(self.written.min(self.confirm_goal));
         self.give_back_memory();
     }
 
@@ -163,7 +156,7 @@ impl Outbox {
             return false;
         };
         let receiver = Some(chunk.receiver);
-        if self.in_flight.range(at..).all(|chunk| Some(chunk.receiver) == receiver) {
+        if self.in_flight.iter().skip(at).all(|chunk| Some(chunk.receiver) == receiver) {
             for chunk in self.in_flight.drain(at..) {
                 self.in_flight_messages -= chunk.messages;
                 self.in_flight_bytes -= chunk.bytes;
@@ -186,7 +179,10 @@ impl Outbox {
     /// written yet count when they are.
     pub(crate) fn confirm(&mut self, handed: u64) {
         self.confirm_goal = self.confirm_goal.max(handed);
-        self.confirmed = self.confirmed.max(self.written.min(self.confirm_goal));
+    }
+
+    fn confirmed(&self) -> u64 {
+        self.written.min(self.confirm_goal)
     }
 
     /// When something in flight last moved; `None` if nothing is in flight.
@@ -201,12 +197,12 @@ impl Outbox {
 
     /// Ends the queue.
     pub(crate) fn close(&mut self) -> Account {
-        let mut queue = std::mem::take(&mut self.queue);
         let account = Account {
-            accepted: self.accepted,
+            // What was written has left the queue, and nothing else has.
+            accepted: self.written + self.queue.len() as u64,
             written: self.written,
-            confirmed: self.confirmed,
-            unsent: queue.drain(self.in_flight_messages..).collect(),
+            confirmed: self.confirmed(),
+            unsent: self.queue.drain(self.in_flight_messages..).collect(),
         };
         *self = Self::default();
         account
@@ -217,6 +213,9 @@ impl Outbox {
         const KEPT: usize = 64;
         if self.queue.is_empty() && self.queue.capacity() > KEPT {
             self.queue = VecDeque::new();
+        }
+        if self.in_flight.is_empty() && self.in_flight.spilled() {
+            self.in_flight = SmallVec::new();
         }
     }
 }
@@ -272,9 +271,9 @@ mod tests {
         let mut outbox = outbox(2);
         let seq = outbox.hand(2, 10, 1, NOW);
         outbox.confirm(outbox.handed());
-        assert_eq!(outbox.confirmed, 0);
+        assert_eq!(outbox.confirmed(), 0);
         outbox.written(seq, NOW);
-        assert_eq!(outbox.confirmed, 2);
+        assert_eq!(outbox.confirmed(), 2);
     }
 
     #[test]
@@ -316,7 +315,7 @@ mod tests {
         #[test]
         fn accounts_are_exact(ops in prop::collection::vec((0u8..5, 1usize..4), 0..60)) {
             let mut outbox = Outbox::default();
-            let (mut pushed, mut handed) = (0u64, Vec::new());
+            let (mut pushed, mut confirmed, mut handed) = (0u64, 0, Vec::new());
             for (op, n) in ops {
                 match op {
                     0 => { outbox.push(Message::text(pushed.to_string())); pushed += 1; }
@@ -330,7 +329,8 @@ mod tests {
                 }
                 let cost: usize = outbox.queue.iter().map(Message::cost).sum();
                 prop_assert_eq!(outbox.bytes(), cost);
-                prop_assert!(outbox.confirmed <= outbox.written && outbox.written <= pushed);
+                prop_assert!(outbox.confirmed() >= confirmed && outbox.written <= pushed);
+                confirmed = outbox.confirmed();
             }
             let account = outbox.close();
             prop_assert_eq!(account.accepted, pushed);

@@ -107,7 +107,7 @@ impl Session {
     ) -> Option<Transmit> {
         let Phase::Closing { reason, handed, .. } = &mut self.phase else { return None };
         *handed = true;
-        let reason = reason.clone();
+        let reason = (**reason).clone();
         let seq = self.outbox.hand(0, 0, self.attachments, now);
         self.link = Link::Detached { since: now };
         receiver.stage = Stage::Close(reason, Some(ChunkId { session: key, seq }));

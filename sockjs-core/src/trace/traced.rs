@@ -9,7 +9,7 @@ use super::check::{Checks, chunk, number};
 use super::entry::{Entry, Input, Output, Request, Text, Why};
 use super::redact::{self, Redaction};
 use super::*;
-use crate::binding::Principal;
+use crate::binding::{self, Principal};
 use crate::wire::callback::Callback;
 use crate::{
     Action, BindingSetting, ChunkId, CloseReason, Event, Gone, Limits, Message, Quota,
@@ -428,7 +428,7 @@ impl Recorder {
             target.push_str("?c=");
             target.extend(callback.as_bytes().iter().map(|_| 'x'));
         }
-        let network = self.binding.address_prefix.and(request.binding.network.as_ref());
+        let network = binding::network(request.client, self.binding);
         Request {
             method,
             target,

@@ -62,7 +62,10 @@ struct Member {
 
 /// The groups that a session is in; `None` once it can be in none any more.
 #[derive(Debug)]
-pub(crate) struct Memberships(Mutex<Option<BTreeMap<u64, Membership>>>);
+pub(crate) struct Memberships(Mutex<Option<Groups>>);
+
+/// By their ids. Many sessions are in none.
+type Groups = Option<Box<BTreeMap<u64, Membership>>>;
 
 #[derive(Debug)]
 struct Membership {
@@ -92,6 +95,7 @@ impl Members {
         let room = &self.0;
         let mut groups = session.0.memberships.lock();
         let Some(groups) = &mut *groups else { return };
+        let groups = groups.get_or_insert_default();
         if groups.contains_key(&room.id) {
             return;
         }
@@ -104,7 +108,8 @@ impl Members {
 
     pub(super) fn leave(&self, session: &SessionHandle) {
         let mut groups = session.0.memberships.lock();
-        let known = groups.as_mut().and_then(|groups| groups.remove(&self.0.id));
+        let groups = groups.as_mut().and_then(Option::as_mut);
+        let known = groups.and_then(|groups| groups.remove(&self.0.id));
         if known.is_some() {
             self.0.lock().by_place.remove(&Place::of(&session.0));
         }
@@ -117,7 +122,7 @@ impl Members {
     pub(super) fn id_of(&self, session: &SessionHandle) -> Option<MemberId> {
         let group = self.0.id;
         let groups = session.0.memberships.lock();
-        let number = groups.as_ref()?.get(&group)?.number;
+        let number = groups.as_ref()?.as_ref()?.get(&group)?.number;
         Some(MemberId { group, number })
     }
 
@@ -196,7 +201,7 @@ impl Drop for Room {
     fn drop(&mut self) {
         let members = self.members.get_mut().unwrap_or_else(PoisonError::into_inner);
         for member in members.by_place.values() {
-            if let Some(groups) = &mut *member.session.0.memberships.lock() {
+            if let Some(Some(groups)) = &mut *member.session.0.memberships.lock() {
                 groups.remove(&self.id);
             }
         }
@@ -205,12 +210,12 @@ impl Drop for Room {
 
 impl Memberships {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Some(BTreeMap::new())))
+        Self(Mutex::new(Some(None)))
     }
 
     /// Leaves all groups, and joins none from now on.
     pub(crate) fn end(&self, session: &Inner) -> Left {
-        let Some(groups) = self.lock().take() else { return Left::default() };
+        let Some(Some(groups)) = self.lock().take() else { return Left::default() };
         let rooms = groups.into_values().filter_map(|membership| membership.room.upgrade());
         let left = rooms.map(|room| {
             let member = room.lock().by_place.remove(&Place::of(session));
@@ -219,7 +224,7 @@ impl Memberships {
         Left(left.collect())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<u64, Membership>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Groups>> {
         lock(&self.0)
     }
 }
