@@ -115,6 +115,7 @@ impl SendPermit {
 /// How a send request's body is read and answered (PROTOCOL §6), once the endpoint took it.
 pub struct SendReply {
     path: SendPath,
+    /// As browsers without XMLHttpRequest send.
     is_form: bool,
     limit_bytes: usize,
     answer: Answer,
@@ -164,9 +165,11 @@ impl From<BodyError> for Refusal {
 impl SendReply {
     /// For a body whose messages may cost `limit_bytes`.
     pub(crate) fn new(permit: Box<SendPermit>, limit_bytes: usize) -> Self {
-        let headers = &permit.request.head.headers;
-        let is_form = headers.get(CONTENT_TYPE).is_some_and(|v| payload::is_form(v.as_bytes()));
-        Self { path: permit.path, is_form, limit_bytes, answer: permit.request.answer }
+        let SendPermit { request, path } = *permit;
+        let content_type = || request.head.headers.get(CONTENT_TYPE);
+        let is_form = path == SendPath::Jsonp
+            && content_type().is_some_and(|v| payload::is_form(v.as_bytes()));
+        Self { path, is_form, limit_bytes, answer: request.answer }
     }
 
     /// Reads the body's messages into `batch`.
@@ -180,7 +183,7 @@ impl SendReply {
         batch: &mut Vec<crate::Message>,
     ) -> Result<(), payload::PayloadError> {
         match self.path {
-            SendPath::Jsonp if self.is_form => {
+            _ if self.is_form => {
                 payload::read(&payload::form_field(body)?, self.limit_bytes, batch)
             }
             _ => payload::read(body, self.limit_bytes, batch),

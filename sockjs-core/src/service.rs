@@ -145,24 +145,28 @@ impl Service {
         let settings = self.settings();
         let rest = self.below(head.uri.path());
         let resource = rest.and_then(Resource::parse);
-        let answer = self.with_cookie(answer_below(rest, resource), rest, &head);
+        // Without what only pages that are let in may know.
+        let plain = || self.with_cookie(answer_below(rest, resource), rest, &head);
         if !settings.origins.admits(&head, settings.admit_anonymous) {
-            let refused = answer.text(StatusCode::FORBIDDEN, "Origin not allowed\n");
+            let refused = plain().text(StatusCode::FORBIDDEN, "Origin not allowed\n");
             return Route::Respond(Refusal::Origin.mark(refused));
         }
         let Some(resource) = resource else {
-            return Route::Respond(Refusal::NotFound.mark(not_found(answer)));
+            return Route::Respond(Refusal::NotFound.mark(not_found(plain())));
+        };
+        let answer = || match resource.has_cors() {
+            true => self.with_cookie(Answer::cors(&head.headers), rest, &head),
+            false => plain(),
         };
         if !resource.is_offered(settings.transports) {
-            let refused = not_found(answer.cors(resource, &head.headers));
-            return Route::Respond(Refusal::NotFound.mark(refused));
+            return Route::Respond(Refusal::NotFound.mark(not_found(answer())));
         }
         let is_handshake = resource.is_websocket() && Handshake::is_connect(&head);
         if !resource.allows(&head.method) && !is_handshake {
-            let refused = answer.method_not_allowed(resource.allow());
+            let refused = plain().method_not_allowed(resource.allow());
             return Route::Respond(Refusal::Method.mark(refused));
         }
-        let answer = answer.cors(resource, &head.headers);
+        let answer = answer();
         if head.method == Method::OPTIONS {
             return Route::Respond(answer.preflight(resource, now));
         }

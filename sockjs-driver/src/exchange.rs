@@ -84,7 +84,7 @@ impl Hub {
         let upgrade = upgrade_of(&mut request);
         let (mut head, body) = request.into_parts();
         let connection = head.extensions.remove::<Connection>();
-        let expects = head.headers.contains_key(EXPECT);
+        let expects = !body.is_end_stream() && head.headers.contains_key(EXPECT);
         let peer = Peer::new(
             head.extensions.get::<PeerAddr>().map(|peer| peer.0),
             if connection.is_some() { Grade::Socket } else { Grade::Taken },
@@ -333,7 +333,10 @@ async fn answered(shard: &Shard, session: SessionKey) {
 
 /// The upgrade that the server around us offers with a request, if it does.
 fn upgrade_of<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
-    let is_asked = request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT;
+    let is_asked = match *request.method() {
+        Method::GET => request.headers().contains_key(UPGRADE),
+        ref method => method == Method::CONNECT,
+    };
     if !is_asked {
         return None;
     }
