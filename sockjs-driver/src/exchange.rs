@@ -6,22 +6,22 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use sockjs_core::{
-    Action, Grade, Message, Peer, ReceivePermit, Refusal, Refused, Route, SendPermit, SendReply,
-    SessionKey, Timestamp, WebsocketPermit,
+    Action, ChunkId, Grade, Message, Peer, Principal, ReceivePermit, Refusal, Refused, Route,
+    SendPermit, SendReply, SessionKey, Timestamp, WebsocketPermit,
 };
 
 use crate::body::Body;
 use crate::claim::Claim;
-use crate::guard::{Connection, Guard};
+use crate::guard::{Attached, Connection, Guard};
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::shard::{Shard, Turn};
@@ -145,36 +145,41 @@ impl Hub {
             Ok(known) => known,
             Err(status) => return permit.refuse(status).map(Body::full),
         };
-        let (head, guard) = {
-            let shard = self.shard_of(permit.id());
-            let mut waiting = None;
-            let mut action = shard.turn_at(now, |turn| {
-                if turn.endpoint.is_occupied(&permit) {
-                    waiting = Some((permit, who));
-                    return None;
-                }
-                Some(turn.endpoint.handle_receive(permit, who, turn.now))
+        let shard = self.shard_of(permit.id());
+        let mut request = Some((permit, who));
+        let first = poll_fn(|cx| {
+            Poll::Ready(shard.turn_at(now, |turn| {
+                let (permit, who) = request.take_if(|it| !turn.endpoint.is_occupied(&it.0))?;
+                attach(turn, permit, who, cx.waker())
+            }))
+        });
+        let mut attached = first.await;
+        if request.is_some() {
+            self.app.runtime.sleep(GRACE).await;
+            let again = poll_fn(|cx| {
+                Poll::Ready(shard.turn(|turn| {
+                    let (permit, who) = request.take()?;
+                    attach(turn, permit, who, cx.waker())
+                }))
             });
-            if let Some((permit, who)) = waiting {
-                self.app.runtime.sleep(GRACE).await;
-                let again =
-                    |turn: &mut Turn<'_>| turn.endpoint.handle_receive(permit, who, turn.now);
-                action = Some(shard.turn(again));
+            attached = again.await;
+        }
+        match attached {
+            Some(Received::Answer(response)) => response.map(Body::full),
+            Some(Received::Poll(head, attached, Some((frame, chunk)))) => {
+                let guard = Guard::new(shard.clone(), attached);
+                let ticket = guard.ticket(chunk);
+                head.map(|()| Body::once(frame, Some(ticket), connection))
             }
-            match action {
-                Some(Action::Respond(response)) => return response.map(Body::full),
-                Some(Action::Poll { head, receiver }) => {
-                    (head, Guard::new(shard.clone(), receiver))
-                }
-                Some(Action::Stream { head, receiver }) => {
-                    let guard = Guard::new(shard.clone(), receiver);
-                    return head.map(|()| Body::stream(guard, connection));
-                }
-                _ => return unexpected(),
+            Some(Received::Poll(head, attached, None)) => {
+                let body = poll(Guard::new(shard.clone(), attached), connection).await;
+                head.map(|()| body)
             }
-        };
-        let body = poll(guard, connection).await;
-        head.map(|()| body)
+            Some(Received::Stream(head, attached)) => {
+                head.map(|()| Body::stream(Guard::new(shard.clone(), attached), connection))
+            }
+            None => unexpected(),
+        }
     }
 
     async fn receive_messages<B: http_body::Body>(
@@ -237,7 +242,7 @@ impl Hub {
         match action {
             Action::Respond(response) => response.map(Body::full),
             Action::Upgrade { head, receiver } => {
-                let guard = Guard::new(shard.clone(), receiver);
+                let guard = Guard::new(shard.clone(), Attached::new(receiver));
                 let service = self.service.clone();
                 let claim = Claim::on(self.incoming.clone());
                 let mut answer = head.map(|()| Body::default());
@@ -253,10 +258,46 @@ impl Hub {
     }
 }
 
-/// Waits for the frame of a one-frame response, so that head and frame leave in one write.
+/// What became of a receive request.
+enum Received {
+    Answer(Response<Bytes>),
+    /// With its frame, if there was one at once.
+    Poll(Response<()>, Attached, Option<(Bytes, Option<ChunkId>)>),
+    Stream(Response<()>, Attached),
+}
+
+/// Attaches a receive request to its session. A poll takes its frame in the same turn, or waits for one.
+fn attach(
+    turn: &mut Turn<'_>,
+    permit: Box<ReceivePermit>,
+    who: Option<Principal>,
+    waker: &Waker,
+) -> Option<Received> {
+    match turn.endpoint.handle_receive(permit, who, turn.now) {
+        Action::Respond(response) => Some(Received::Answer(response)),
+        Action::Poll { head, receiver } => {
+            let mut attached = Attached::new(receiver);
+            let mut frame = BytesMut::new();
+            let first = match attached.transmit_in(turn, &mut frame, waker) {
+                Poll::Ready(Some(transmit)) => Some((frame.freeze(), transmit.chunk)),
+                Poll::Ready(None) | Poll::Pending => None,
+            };
+            Some(Received::Poll(head, attached, first))
+        }
+        Action::Stream { head, receiver } => Some(Received::Stream(head, Attached::new(receiver))),
+        _ => None,
+    }
+}
+
+/// Waits for the frame of a one-frame response, so that head and frame leave in one write. There was none in
+/// the turn that attached it, which is of this very poll of a task.
 fn poll(mut guard: Guard, mut connection: Option<Connection>) -> impl Future<Output = Body> {
     guard.park(connection.as_ref());
+    let mut has_looked = true;
     poll_fn(move |cx| {
+        if std::mem::take(&mut has_looked) {
+            return Poll::Pending;
+        }
         let mut frame = Bytes::new();
         let ticket = ready!(guard.poll_frames(cx.waker(), |it| frame = it));
         Poll::Ready(Body::once(frame, ticket, connection.take()))

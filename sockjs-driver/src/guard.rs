@@ -35,8 +35,8 @@ pub(crate) struct Guard {
     attached: Attached,
 }
 
-/// What a turn of the shard changes.
-struct Attached {
+/// What a turn of the shard changes: a receiver, whose end is still to be told by a [`Guard`].
+pub(crate) struct Attached {
     receiver: Option<Receiver>,
     /// Keeps the connection watching for its client's leaving.
     parked: Option<Parked<Handed>>,
@@ -47,8 +47,7 @@ struct Attached {
 const FRAMES_BYTES: usize = 64 * 1024;
 
 impl Guard {
-    pub(crate) fn new(shard: Arc<Shard>, receiver: Receiver) -> Self {
-        let attached = Attached { receiver: Some(receiver), parked: None, has_more: false };
+    pub(crate) fn new(shard: Arc<Shard>, attached: Attached) -> Self {
         Self { shard, attached }
     }
 
@@ -82,10 +81,15 @@ impl Guard {
             }
         });
         match (taken_bytes, &self.attached.receiver) {
-            (1.., _) => Poll::Ready(Some(Ticket::new(&self.shard, last))),
+            (1.., _) => Poll::Ready(Some(self.ticket(last))),
             (0, None) => Poll::Ready(None),
             (0, Some(_)) => Poll::Pending,
         }
+    }
+
+    /// For a chunk of the receiver.
+    pub(crate) fn ticket(&self, chunk: Option<ChunkId>) -> Ticket {
+        Ticket::new(&self.shard, chunk)
     }
 
     /// Whether there may be more frames, although nobody has called.
@@ -139,7 +143,12 @@ impl Guard {
 }
 
 impl Attached {
-    fn transmit_in(
+    pub(crate) fn new(receiver: Receiver) -> Self {
+        Self { receiver: Some(receiver), parked: None, has_more: false }
+    }
+
+    /// The next frame, within a turn. Without one, the waker is called when there is.
+    pub(crate) fn transmit_in(
         &mut self,
         turn: &mut Turn<'_>,
         buf: &mut BytesMut,
