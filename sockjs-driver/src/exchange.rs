@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, Request, Response, request};
+use hyper::rt::Sleep;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use sockjs_core::{
@@ -145,41 +146,57 @@ impl Hub {
             Ok(known) => known,
             Err(status) => return permit.refuse(status).map(Body::full),
         };
-        let shard = self.shard_of(permit.id());
+        let (head, guard) = {
+            let shard = self.shard_of(permit.id());
+            match self.attached(shard, permit, who, now).await {
+                Some(Received::Answer(response)) => return response.map(Body::full),
+                Some(Received::Stream(head, attached)) => {
+                    let guard = Guard::new(shard.clone(), attached);
+                    return head.map(|()| Body::stream(guard, connection));
+                }
+                Some(Received::Poll(head, attached, first)) => {
+                    let guard = Guard::new(shard.clone(), attached);
+                    if let Some((frame, chunk)) = first {
+                        let ticket = Some(guard.ticket(chunk));
+                        return head.map(|()| Body::once(frame, ticket, connection));
+                    }
+                    (head, guard)
+                }
+                None => return unexpected(),
+            }
+        };
+        let body = poll(guard, connection).await;
+        head.map(|()| body)
+    }
+
+    /// Attaches a receive request, after a moment if its session has another receiver.
+    fn attached(
+        &self,
+        shard: &Shard,
+        permit: Box<ReceivePermit>,
+        who: Option<Principal>,
+        now: Timestamp,
+    ) -> impl Future<Output = Option<Received>> {
         let mut request = Some((permit, who));
-        let first = poll_fn(|cx| {
-            Poll::Ready(shard.turn_at(now, |turn| {
-                let (permit, who) = request.take_if(|it| !turn.endpoint.is_occupied(&it.0))?;
-                attach(turn, permit, who, cx.waker())
-            }))
-        });
-        let mut attached = first.await;
-        if request.is_some() {
-            self.app.runtime.sleep(GRACE).await;
-            let again = poll_fn(|cx| {
-                Poll::Ready(shard.turn(|turn| {
-                    let (permit, who) = request.take()?;
+        let mut grace: Option<Pin<Box<dyn Sleep>>> = None;
+        poll_fn(move |cx| {
+            loop {
+                let is_late = grace.is_some();
+                if let Some(sleep) = &mut grace {
+                    ready!(sleep.as_mut().poll(cx));
+                }
+                let now = if is_late { self.app.now() } else { now };
+                let received = shard.turn_at(now, |turn| {
+                    let (permit, who) = request
+                        .take_if(|(permit, _)| is_late || !turn.endpoint.is_occupied(permit))?;
                     attach(turn, permit, who, cx.waker())
-                }))
-            });
-            attached = again.await;
-        }
-        match attached {
-            Some(Received::Answer(response)) => response.map(Body::full),
-            Some(Received::Poll(head, attached, Some((frame, chunk)))) => {
-                let guard = Guard::new(shard.clone(), attached);
-                let ticket = guard.ticket(chunk);
-                head.map(|()| Body::once(frame, Some(ticket), connection))
+                });
+                if request.is_none() {
+                    return Poll::Ready(received);
+                }
+                grace = Some(self.app.runtime.sleep(GRACE));
             }
-            Some(Received::Poll(head, attached, None)) => {
-                let body = poll(Guard::new(shard.clone(), attached), connection).await;
-                head.map(|()| body)
-            }
-            Some(Received::Stream(head, attached)) => {
-                head.map(|()| Body::stream(Guard::new(shard.clone(), attached), connection))
-            }
-            None => unexpected(),
-        }
+        })
     }
 
     async fn receive_messages<B: http_body::Body>(
