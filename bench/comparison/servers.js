@@ -31,6 +31,8 @@ const servers = [
     command: (at) => [at.cache('rust/production/bare-async-std')] },
   { id: 'bare-hyper', title: 'bare POST on hyper', package: 'rust', dialect: ['--dialect', 'plain', '--transport', 'post'],
     command: (at) => [at.cache('rust/production/bare-hyper')] },
+  { id: 'bare-sockjs', title: 'bare SockJS echo over HTTP on hyper', package: 'rust',
+    command: (at) => [at.cache('rust/production/bare-sockjs')] },
 ];
 
 const packages = {

@@ -21,6 +21,9 @@ function ratio(against, must, aim, { of = 'tokio', most = false } = {}) {
   return { name: `${of} ÷ ${against}`, unit: '×', most, must, aim, of: (values) => values[of] / values[against] };
 }
 
+/** What a server that does hardly anything reaches: no goal, but nobody reaches more. */
+const bound = (of) => ratio('node', undefined, undefined, { of });
+
 /** The most memory that a session may take, in KiB. */
 function kib(must, aim) {
   return { name: 'tokio', unit: 'KiB', most: true, must, aim, of: (values) => values.tokio / 1024 };
@@ -67,6 +70,7 @@ const workloads = [
     ratio('bare', 0.9),
     ratio('engineioxide', 1),
     ratio('bare-async-std', 0.8, undefined, { of: 'async-std' }),
+    bound('bare'),
   ]),
   row('ws16', 'WebSocket echo, 100 sessions, 16 in flight', RATE, 'echo /echo --in-flight 16', ALL, [
     ratio('node', 15, 23),
@@ -75,11 +79,14 @@ const workloads = [
   row('ws-utf8', 'WebSocket echo, 100 sessions, 1 KiB of non-ASCII text, 4 in flight', RATE,
     'echo /echo --size 1024 --text utf8 --in-flight 4', ALL, [ratio('node', 6, 8)]),
   row('stream1', 'xhr_streaming echo, 50 sessions, 1 in flight', RATE,
-    'echo /echo --transport xhr_streaming --sessions 50', SOCKJS, [ratio('node', 4.5, 5.5)]),
+    'echo /echo --transport xhr_streaming --sessions 50', [...SOCKJS, 'bare-sockjs'],
+    [ratio('node', 4.5, 5.5), bound('bare-sockjs')]),
   row('stream16', 'xhr_streaming echo, 50 sessions, 16 in flight', RATE,
-    'echo /echo --transport xhr_streaming --sessions 50 --in-flight 16', SOCKJS, [ratio('node', 6, 8)]),
+    'echo /echo --transport xhr_streaming --sessions 50 --in-flight 16', [...SOCKJS, 'bare-sockjs'],
+    [ratio('node', 6, 8), bound('bare-sockjs')]),
   row('poll', 'xhr polling echo, 50 sessions', RATE, 'echo /echo --transport xhr --sessions 50',
-    [...SOCKJS, 'engineioxide', 'bare-hyper'], [ratio('node', 6.5, 8), ratio('engineioxide', 1)]),
+    [...SOCKJS, 'engineioxide', 'bare-hyper', 'bare-sockjs'],
+    [ratio('node', 6.5, 8), ratio('engineioxide', 1), bound('bare-sockjs')]),
   row('broadcast1', 'broadcast to 500 WebSockets, 1 in flight', RATE, 'broadcast /broadcast --sessions 500',
     [...SOCKJS, 'engineioxide'], [ratio('node', 1.8, 2.2)]),
   row('broadcast8', 'broadcast to 500 WebSockets, 8 in flight', RATE,
