@@ -128,15 +128,21 @@ impl Outbox {
             }
         }
         self.progress = now;
-        let count = self.in_flight.iter().take_while(|chunk| chunk.is_written).count();
-        for chunk in self.in_flight.drain(..count) {
-            for message in (0..chunk.messages).map_while(|_| self.queue.pop_front()) {
-                self.bytes -= message.cost();
-            }
-            self.in_flight_messages -= chunk.messages;
+        let (mut chunks, mut messages) = (0, 0);
+        for chunk in self.in_flight.iter().take_while(|chunk| chunk.is_written) {
+            chunks += 1;
+            messages += chunk.messages;
             self.in_flight_bytes -= chunk.bytes;
-            self.written += chunk.messages as u64;
         }
+        match chunks == self.in_flight.len() {
+            true => self.in_flight.clear(),
+            false => drop(self.in_flight.drain(..chunks)),
+        }
+        for message in (0..messages).map_while(|_| self.queue.pop_front()) {
+            self.bytes -= message.cost();
+        }
+        self.in_flight_messages -= messages;
+        self.written += messages as u64;
         self.give_back_memory();
     }
 
