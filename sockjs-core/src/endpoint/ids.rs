@@ -37,6 +37,10 @@ impl Ids {
         Self { slots: HashTable::new(), hasher: Keyed(seed.build_hasher()) }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn find(&self, id: &[u8], sessions: &Sessions) -> Option<Slot> {
         let is_of = |slot: &Slot| id_of(*slot, sessions) == id;
         self.slots.find(self.hasher.hash(id), is_of).copied()
@@ -66,7 +70,7 @@ fn id_of(slot: Slot, sessions: &Sessions) -> &[u8] {
 /// It would show ids' hashes.
 impl fmt::Debug for Ids {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ids").field("count", &self.slots.len()).finish_non_exhaustive()
+        f.debug_struct("Ids").field("count", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -579,6 +579,7 @@ impl Endpoint {
         if let Some(holding) = self.sessions.remove(slot) {
             self.ids.remove(slot, &holding.id);
         }
+        debug_assert!(self.ids.len() <= self.sessions.len(), "an id outlived its session");
     }
 
     /// Makes sure that the session is looked at when its deadline comes.
