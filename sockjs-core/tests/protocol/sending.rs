@@ -75,8 +75,10 @@ fn forms_carry_the_array_in_a_field() {
     }
     let plain = post("/000/s/jsonp_send").header("Content-Type", "text/plain");
     sim.post_as("p", plain, None, "[\"%61bc\"]");
+    let xhr = post("/000/s/xhr_send").header("Content-Type", "application/x-www-form-urlencoded");
+    sim.post_as("p", xhr, None, "[\"%62cd\"]");
     let all = std::iter::from_fn(|| sim.recv_text(1)).collect::<Vec<_>>();
-    assert_eq!(all, ["a b", "ä", "%61bc"]);
+    assert_eq!(all, ["a b", "ä", "%61bc", "%62cd"]);
 }
 
 #[test]
