@@ -275,7 +275,7 @@ impl Hub {
     }
 }
 
-/// What became of a receive request.
+/// What became of a receive request. Whoever gets a receiver makes its guard before anything else.
 enum Received {
     Answer(Response<Bytes>),
     /// With its frame, if there was one at once.
@@ -389,12 +389,10 @@ async fn answered(shard: &Shard, session: SessionKey) {
     .await;
 }
 
-/// The upgrade that the server around us offers with a request, if it does.
+/// The upgrade that the server around us offers with a request, if it does. It is taken out of any request, also of
+/// one that has no use for it: it would keep the connection's socket, and sessions keep what is left.
 fn upgrade_of<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
-    let is_asked = match *request.method() {
-        Method::GET => request.headers().contains_key(UPGRADE),
-        ref method => method == Method::CONNECT,
-    };
+    let is_asked = request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT;
     if !is_asked {
         return None;
     }

@@ -27,7 +27,7 @@ impl Handed {
     }
 }
 
-/// Owns a receiver from the very turn in which the endpoint returned it. Its drop tells that the
+/// Owns a receiver from the end of the very turn in which the endpoint returned it. Its drop tells that the
 /// receiver is gone, unless it has finished: that covers a response that was never polled, a
 /// parked poll, an upgrade that never came.
 pub(crate) struct Guard {

@@ -43,6 +43,15 @@ fn the_remote_address_is_forwarded_by_trusted_proxies_only() {
 }
 
 #[test]
+fn an_upgrade_that_a_poll_asked_for_is_not_kept() {
+    let app = App::start();
+    for wanted in ["websocket", "h2c"] {
+        let session = opened_with(&app, "", &[("Connection", "Upgrade"), ("Upgrade", wanted)]);
+        assert!(session.info().extensions().is_empty(), "it holds the connection's socket");
+    }
+}
+
+#[test]
 fn the_path_is_the_services() {
     let (service, sessions) = handing_over(builder("/a/b/chat"));
     let server = Server::start(Services::new([service]));

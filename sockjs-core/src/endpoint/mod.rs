@@ -74,7 +74,7 @@ type Sessions = SlotMap<Slot, Box<Holding>>;
 #[derive(Debug)]
 struct Holding {
     session: Session,
-    /// HTTP sessions have one.
+    /// Of HTTP sessions; empty for WebSockets.
     id: SessionId,
     /// The time of its live entry among the timers; the end of time if it has none.
     scheduled: Timestamp,
