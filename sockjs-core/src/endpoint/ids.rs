@@ -10,7 +10,6 @@ use super::Sessions;
 use crate::event::Slot;
 
 /// A session's id as it stands in the path; empty if no request names it. Those of clients are short.
-#[derive(Default)]
 pub(crate) struct SessionId(SmallVec<[u8; 16]>);
 
 impl SessionId {
