@@ -91,7 +91,9 @@ impl Session {
 
     /// The client has a pong deadline from now on again.
     pub(crate) fn await_pong(&mut self, now: Timestamp) {
-        if let Link::Attached(Attached { ping: Ping::Sent { at, .. }, .. }) = &mut self.link {
+        if let Link::Attached(attached) = &mut self.link
+            && let Ping::Sent { at, .. } = &mut attached.ping
+        {
             *at = now;
         }
     }

@@ -6,31 +6,33 @@ use crate::message::Message;
 
 /// The queue towards the application.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "most sessions have none most of the time")]
 pub(crate) struct Inbox {
-    queue: VecDeque<Message>,
+    queue: Option<Box<VecDeque<Message>>>,
     bytes: usize,
 }
 
 impl Inbox {
     /// Whether a batch of that cost fits. One always fits an empty queue.
     pub(crate) fn has_room(&self, cost: usize, limit: usize) -> bool {
-        self.queue.is_empty() || self.bytes.saturating_add(cost) <= limit
+        self.is_empty() || self.bytes.saturating_add(cost) <= limit
     }
 
     pub(crate) fn extend(&mut self, batch: &mut Vec<Message>, cost: usize) {
         self.bytes += cost;
-        self.queue.extend(batch.drain(..));
+        self.queue.get_or_insert_default().extend(batch.drain(..));
     }
 
     pub(crate) fn front(&self) -> Option<&Message> {
-        self.queue.front()
+        self.queue.as_ref()?.front()
     }
 
     pub(crate) fn pop(&mut self) -> Option<Message> {
-        let message = self.queue.pop_front()?;
+        let queue = self.queue.as_deref_mut()?;
+        let message = queue.pop_front()?;
         self.bytes -= message.cost();
-        if self.queue.is_empty() && self.queue.capacity() > 64 {
-            self.queue = VecDeque::new();
+        if queue.is_empty() && queue.capacity() > 64 {
+            *queue = VecDeque::new();
         }
         Some(message)
     }
@@ -41,12 +43,20 @@ impl Inbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        // No message costs nothing.
+        self.bytes == 0
+    }
+
+    /// Gives the memory of an empty queue back.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() {
+            self.queue = None;
+        }
     }
 
     pub(crate) fn take(&mut self) -> Vec<Message> {
         self.bytes = 0;
-        std::mem::take(&mut self.queue).into()
+        self.queue.take().map(|queue| (*queue).into()).unwrap_or_default()
     }
 }
 
@@ -56,7 +66,8 @@ mod tests {
 
     fn inbox(count: usize) -> Inbox {
         let mut batch = vec![Message::text("x"); count];
-        let mut inbox = Inbox { queue: VecDeque::with_capacity(count), bytes: 0 };
+        let queue = Some(Box::new(VecDeque::with_capacity(count)));
+        let mut inbox = Inbox { queue, bytes: 0 };
         inbox.extend(&mut batch, count * 65);
         inbox
     }
@@ -69,7 +80,17 @@ mod tests {
                 assert!(inbox.pop().is_some());
                 assert_eq!((inbox.bytes(), inbox.is_empty()), (left * 65, left == 0));
             }
-            assert_eq!(inbox.queue.capacity() > 0, is_kept, "{count}");
+            let kept = inbox.queue.as_ref().map_or(0, |queue| queue.capacity());
+            assert_eq!(kept > 0, is_kept, "{count}");
+            inbox.rest();
+            assert!(inbox.queue.is_none() && inbox.is_empty());
         }
+    }
+
+    #[test]
+    fn a_queue_with_something_in_it_does_not_rest() {
+        let mut inbox = inbox(1);
+        inbox.rest();
+        assert_eq!((inbox.bytes(), inbox.is_empty()), (65, false));
     }
 }

@@ -78,7 +78,7 @@ enum Phase {
 #[derive(Debug)]
 enum Link {
     Detached { since: Timestamp },
-    Attached(Attached),
+    Attached(Box<Attached>),
 }
 
 /// The receiver that takes this session's frames.
@@ -217,14 +217,14 @@ impl Session {
         self.grade = self.grade.min(grade);
         self.attachments = self.attachments.wrapping_add(1);
         self.waits.receiver = false;
-        self.link = Link::Attached(Attached {
+        self.link = Link::Attached(Box::new(Attached {
             transport,
             first_seq: self.outbox.next_seq(),
             active: now,
             frame_bytes: 0,
             heartbeat_due: false,
             ping: Ping::Resting { since: now },
-        });
+        }));
         Attach::Attached(self.attachments)
     }
 
@@ -274,6 +274,7 @@ impl Session {
     /// Chunks up to `seq` were written.
     pub(crate) fn written(&mut self, seq: u64, settings: &Settings, now: Timestamp) {
         self.outbox.written(seq, now);
+        self.rest();
         self.wake_sender(settings);
         self.wake_receiver(settings);
         self.finish_closing(settings, now);
@@ -334,8 +335,11 @@ impl Session {
         let message = self.inbox.pop();
         self.waits.reader |= message.is_none();
         // What finds nothing makes no room.
-        if message.is_some() && self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
-            self.resume();
+        if message.is_some() {
+            if self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
+                self.resume();
+            }
+            self.rest();
         }
         message
     }
@@ -443,6 +447,15 @@ impl Session {
     /// Whether the application was told that the session is open.
     pub(crate) fn is_opened(&self) -> bool {
         self.is_opened
+    }
+
+    /// A session that no receiver is at and that has nothing to carry holds no queues: there may be very
+    /// many of them.
+    fn rest(&mut self) {
+        if let Link::Detached { .. } = self.link {
+            self.inbox.rest();
+            self.outbox.rest();
+        }
     }
 
     /// Cost of all messages held here, in bytes.

@@ -19,14 +19,9 @@ use crate::time::Timestamp;
 /// The queue towards the client with its watermarks: handed, written, confirmed.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// Those in flight first, then those that wait.
-    queue: VecDeque<Message>,
-    /// Mostly one at a time.
-    in_flight: SmallVec<[Chunk; 1]>,
-    /// Messages at the front of `queue` that are in flight.
-    in_flight_messages: usize,
-    in_flight_bytes: usize,
-    /// Cost of `queue`.
+    /// Nothing is in it unless there is one: most sessions rest most of the time.
+    flow: Option<Box<Flow>>,
+    /// Cost of the messages in it.
     bytes: usize,
     next_seq: u64,
     written: u64,
@@ -35,6 +30,25 @@ pub(crate) struct Outbox {
     /// The last time that a chunk was written, or that one was handed while none was in flight.
     progress: Timestamp,
 }
+
+/// What is on its way.
+#[derive(Debug, Default)]
+struct Flow {
+    /// Those in flight first, then those that wait.
+    queue: VecDeque<Message>,
+    /// Mostly one at a time.
+    in_flight: SmallVec<[Chunk; 1]>,
+    /// Messages at the front of `queue` that are in flight.
+    in_flight_messages: usize,
+    in_flight_bytes: usize,
+}
+
+static NO_FLOW: Flow = Flow {
+    queue: VecDeque::new(),
+    in_flight: SmallVec::new_const(),
+    in_flight_messages: 0,
+    in_flight_bytes: 0,
+};
 
 #[derive(Debug)]
 struct Chunk {
@@ -60,7 +74,16 @@ impl Outbox {
     /// Accepts a message.
     pub(crate) fn push(&mut self, message: Message) {
         self.bytes += message.cost();
-        self.queue.push_back(message);
+        self.flow.get_or_insert_default().queue.push_back(message);
+    }
+
+    fn flow(&self) -> &Flow {
+        self.flow.as_deref().unwrap_or(&NO_FLOW)
+    }
+
+    /// Gives the memory of an empty queue back.
+    pub(crate) fn rest(&mut self) {
+        self.flow.take_if(|flow| flow.queue.is_empty() && flow.in_flight.is_empty());
     }
 
     /// Cost of everything held here, in bytes.
@@ -70,31 +93,36 @@ impl Outbox {
 
     /// Whether a message of that cost fits. One always fits an empty queue.
     pub(crate) fn has_room(&self, cost: usize, limit: usize) -> bool {
-        self.queue.is_empty() || self.bytes.saturating_add(cost) <= limit
+        // No message costs nothing.
+        self.bytes == 0 || self.bytes.saturating_add(cost) <= limit
     }
 
     /// Whether messages wait to be handed.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.queue.len() > self.in_flight_messages
+        let flow = self.flow();
+        flow.queue.len() > flow.in_flight_messages
     }
 
     /// Whether the window lets another chunk be handed: one always is if none is in flight.
     pub(crate) fn has_window(&self, window_bytes: usize) -> bool {
-        self.in_flight.is_empty() || self.in_flight_bytes < window_bytes
+        let flow = self.flow();
+        flow.in_flight.is_empty() || flow.in_flight_bytes < window_bytes
     }
 
     /// Whether chunks were handed and neither written nor lost.
     pub(crate) fn is_in_flight(&self) -> bool {
-        !self.in_flight.is_empty()
+        !self.flow().in_flight.is_empty()
     }
 
     /// The waiting messages, first first.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Message> + Clone {
-        self.queue.range(self.in_flight_messages..)
+        let flow = self.flow();
+        flow.queue.range(flow.in_flight_messages..)
     }
 
     /// Hands the first `messages` waiting ones to the receiver of that number, in a chunk of
     /// `bytes`. Returns the chunk's number.
+    #[inline]
     pub(crate) fn hand(
         &mut self,
         messages: usize,
@@ -102,53 +130,37 @@ impl Outbox {
         receiver: u32,
         now: Timestamp,
     ) -> u64 {
-        if self.in_flight.is_empty() {
+        let flow = self.flow.get_or_insert_default();
+        if flow.in_flight.is_empty() {
             self.progress = now;
         }
         let seq = self.next_seq;
         self.next_seq += 1;
-        self.in_flight_messages += messages;
-        self.in_flight_bytes += bytes;
-        self.in_flight.push(Chunk { seq, receiver, messages, bytes, is_written: false });
+        flow.in_flight_messages += messages;
+        flow.in_flight_bytes += bytes;
+        flow.in_flight.push(Chunk { seq, receiver, messages, bytes, is_written: false });
         seq
     }
 
     /// The chunk was written, and so was all that its receiver was handed before it. Another
     /// receiver's chunks have a connection of their own, whose word is awaited.
     pub(crate) fn written(&mut self, seq: u64, now: Timestamp) {
-        match self.in_flight.first_mut() {
+        let Some(flow) = &mut self.flow else { return };
+        match flow.in_flight.first_mut() {
             Some(first) if first.seq == seq => first.is_written = true,
             _ => {
-                let Some(at) = self.position(seq) else { return };
-                let receiver = self.in_flight.get(at).map(|chunk| chunk.receiver);
-                let known = self.in_flight.iter_mut().take(at + 1);
+                let Some(at) = flow.position(seq) else { return };
+                let receiver = flow.in_flight.get(at).map(|chunk| chunk.receiver);
+                let known = flow.in_flight.iter_mut().take(at + 1);
                 known
                     .filter(|chunk| Some(chunk.receiver) == receiver)
                     .for_each(|chunk| chunk.is_written = true);
             }
         }
         self.progress = now;
-        let (mut chunks, mut messages) = (0, 0);
-        for chunk in self.in_flight.iter().take_while(|chunk| chunk.is_written) {
-            chunks += 1;
-            messages += chunk.messages;
-            self.in_flight_bytes -= chunk.bytes;
-        }
-        match chunks == self.in_flight.len() {
-            true => self.in_flight.clear(),
-            false => drop(self.in_flight.drain(..chunks)),
-        }
-        for message in (0..messages).map_while(|_| self.queue.pop_front()) {
-            self.bytes -= message.cost();
-        }
-        self.in_flight_messages -= messages;
+        let (messages, bytes) = flow.forget_written();
         self.written += messages as u64;
-        self.give_back_memory();
-    }
-
-    /// Where the chunk is in the queue, if it is in flight.
-    fn position(&self, seq: u64) -> Option<usize> {
-        self.in_flight.binary_search_by_key(&seq, |chunk| chunk.seq).ok()
+        self.bytes -= bytes;
     }
 
     /// The chunk was handed and cannot have arrived whole, nor what the same receiver was handed after
@@ -157,15 +169,16 @@ impl Outbox {
     /// A client can act on no part of these, so their messages count as unsent again; unless
     /// another receiver was handed more since, which may have arrived.
     pub(crate) fn lost(&mut self, seq: u64) -> bool {
-        let Some(at) = self.position(seq) else { return false };
-        let Some(chunk) = self.in_flight.get(at).filter(|chunk| !chunk.is_written) else {
+        let Some(flow) = &mut self.flow else { return false };
+        let Some(at) = flow.position(seq) else { return false };
+        let Some(chunk) = flow.in_flight.get(at).filter(|chunk| !chunk.is_written) else {
             return false;
         };
         let receiver = Some(chunk.receiver);
-        if self.in_flight.iter().skip(at).all(|chunk| Some(chunk.receiver) == receiver) {
-            for chunk in self.in_flight.drain(at..) {
-                self.in_flight_messages -= chunk.messages;
-                self.in_flight_bytes -= chunk.bytes;
+        if flow.in_flight.iter().skip(at).all(|chunk| Some(chunk.receiver) == receiver) {
+            for chunk in flow.in_flight.drain(at..) {
+                flow.in_flight_messages -= chunk.messages;
+                flow.in_flight_bytes -= chunk.bytes;
             }
         }
         true
@@ -178,7 +191,7 @@ impl Outbox {
 
     /// Messages handed so far.
     pub(crate) fn handed(&self) -> u64 {
-        self.written + self.in_flight_messages as u64
+        self.written + self.flow().in_flight_messages as u64
     }
 
     /// The client showed that it got the first `handed` messages; those of them that are not
@@ -193,7 +206,7 @@ impl Outbox {
 
     /// When something in flight last moved; `None` if nothing is in flight.
     pub(crate) fn stalled_since(&self) -> Option<Timestamp> {
-        (!self.in_flight.is_empty()).then_some(self.progress)
+        self.is_in_flight().then_some(self.progress)
     }
 
     /// The last time that something moved.
@@ -203,15 +216,43 @@ impl Outbox {
 
     /// Ends the queue.
     pub(crate) fn close(&mut self) -> Account {
-        let account = Account {
+        let outbox = std::mem::take(self);
+        let (written, confirmed) = (outbox.written, outbox.confirmed());
+        let Flow { mut queue, in_flight_messages, .. } = *outbox.flow.unwrap_or_default();
+        Account {
             // What was written has left the queue, and nothing else has.
-            accepted: self.written + self.queue.len() as u64,
-            written: self.written,
-            confirmed: self.confirmed(),
-            unsent: self.queue.drain(self.in_flight_messages..).collect(),
-        };
-        *self = Self::default();
-        account
+            accepted: written + queue.len() as u64,
+            written,
+            confirmed,
+            unsent: queue.drain(in_flight_messages..).collect(),
+        }
+    }
+}
+
+impl Flow {
+    /// Where the chunk is in the queue, if it is in flight.
+    fn position(&self, seq: u64) -> Option<usize> {
+        self.in_flight.binary_search_by_key(&seq, |chunk| chunk.seq).ok()
+    }
+
+    /// Drops the chunks that were written, up to the first that was not. Returns how many messages
+    /// were in them, and their cost.
+    fn forget_written(&mut self) -> (usize, usize) {
+        let (mut chunks, mut messages) = (0, 0);
+        for chunk in self.in_flight.iter().take_while(|chunk| chunk.is_written) {
+            chunks += 1;
+            messages += chunk.messages;
+            self.in_flight_bytes -= chunk.bytes;
+        }
+        match chunks == self.in_flight.len() {
+            true => self.in_flight.clear(),
+            false => drop(self.in_flight.drain(..chunks)),
+        }
+        let left = (0..messages).map_while(|_| self.queue.pop_front());
+        let bytes = left.map(|message| message.cost()).sum();
+        self.in_flight_messages -= messages;
+        self.give_back_memory();
+        (messages, bytes)
     }
 
     /// A session that once had a long queue shall not hold its memory while idle.
@@ -306,15 +347,34 @@ mod tests {
     #[test]
     fn a_queue_that_was_long_gives_its_memory_back_once_it_is_empty() {
         for (count, is_kept) in [(10, true), (64, true), (65, false), (1_000, false)] {
-            let mut outbox = Outbox { queue: VecDeque::with_capacity(count), ..Outbox::default() };
+            let queue = VecDeque::with_capacity(count);
+            let flow = Some(Box::new(Flow { queue, ..Flow::default() }));
+            let mut outbox = Outbox { flow, ..Outbox::default() };
             (0..count).for_each(|_| outbox.push(Message::text("x")));
             for left in (0..count).rev() {
                 let seq = outbox.hand(1, 1, 1, NOW);
                 outbox.written(seq, NOW);
                 assert_eq!((outbox.bytes(), outbox.is_waiting()), (left * 65, left > 0));
             }
-            assert_eq!(outbox.queue.capacity() > 0, is_kept, "{count}");
+            assert_eq!(outbox.flow().queue.capacity() > 0, is_kept, "{count}");
         }
+    }
+
+    #[test]
+    fn only_an_empty_queue_rests() {
+        let mut outbox = outbox(1);
+        outbox.rest();
+        assert!(outbox.is_waiting());
+        let first = outbox.hand(1, 10, 1, NOW);
+        let second = outbox.hand(0, 1, 1, NOW);
+        outbox.written(first, NOW);
+        outbox.rest();
+        assert!(outbox.is_in_flight(), "a frame without messages is");
+        outbox.written(second, NOW);
+        assert!(outbox.flow.is_some());
+        outbox.rest();
+        assert!(outbox.flow.is_none());
+        assert_eq!((outbox.handed(), outbox.next_seq(), outbox.bytes()), (1, 2, 0));
     }
 
     proptest! {
@@ -333,7 +393,8 @@ mod tests {
                     3 => outbox.confirm(outbox.handed()),
                     _ => if let Some(seq) = handed.last() { outbox.lost(*seq); },
                 }
-                let cost: usize = outbox.queue.iter().map(Message::cost).sum();
+                let cost: usize = outbox.flow().queue.iter().map(Message::cost).sum();
+                outbox.rest();
                 prop_assert_eq!(outbox.bytes(), cost);
                 prop_assert!(outbox.confirmed() >= confirmed && outbox.written <= pushed);
                 confirmed = outbox.confirmed();
