@@ -336,7 +336,8 @@ async fn deliver(
     let is_empty = batch.is_empty();
     let mut since = None;
     let delivered = poll_fn(|cx| {
-        shard.turn(|turn| {
+        let mut receives = None;
+        let (delivered, brought) = shard.turn_of_request(session, |turn| {
             let since = *since.get_or_insert(turn.now);
             match turn.endpoint.handle_messages_since(session, &mut batch, since, turn.now) {
                 Err(Refused::Full) => {
@@ -344,9 +345,16 @@ async fn deliver(
                     Poll::Pending
                 }
                 Err(refused) => Poll::Ready(Err(refused)),
-                Ok(()) => Poll::Ready(Ok(turn.endpoint.has_receiver(session))),
+                Ok(()) => {
+                    receives = turn.waiting.known(session).and_then(|place| place.session.clone());
+                    Poll::Ready(Ok(turn.endpoint.has_receiver(session)))
+                }
             }
-        })
+        });
+        if let Some(session) = receives.filter(|_| brought.messages) {
+            session.run();
+        }
+        delivered
     });
     match delivered.await {
         Ok(is_received) => {
@@ -370,7 +378,7 @@ async fn answered(shard: &Shard, session: SessionKey) {
             let Some(place) = turn.waiting.known(session) else { return true };
             let is_waiting = place.session.as_ref().is_none_or(|it| it.with_inbox(Inbox::is_idle));
             if !is_waiting && yields == 0 {
-                place.answering = Some(cx.waker().clone());
+                place.wait_for_answer(cx.waker());
             }
             is_waiting
         });

@@ -25,8 +25,8 @@
 //! Sessions are divided among *shards*, each an endpoint of the core behind a lock that is entered
 //! through one function, a *turn*: run, drain the events, unlock, wake. Responses' bodies and
 //! WebSockets drive the endpoint from their own polls. There is one task for each WebSocket, which runs
-//! the application's handler too, one for the handler of each other session, and one for the timer of
-//! each shard.
+//! the application's handler too, and one for the timer of each shard. The handler of any other session
+//! is polled by the requests that bring it something, or in a task for one poll.
 //!
 //! # Cancellation
 //! Every future here may be dropped at any time. Dropping a response or its body before its end
@@ -53,6 +53,7 @@ mod multiplex;
 mod nudge;
 mod observe;
 mod recording;
+mod runner;
 mod runtime;
 mod serve;
 mod server;

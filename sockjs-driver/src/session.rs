@@ -17,6 +17,7 @@ use crate::broadcast::{Left, Memberships};
 use crate::exchange::PeerAddr;
 use crate::inbox::{Inbox, Next};
 use crate::observe::Span;
+use crate::runner::Runner;
 use crate::shard::{LATEST, Shard};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     inbox: Mutex<Inbox>,
     /// Whether the inbox has something, or may have: so that a look at an empty one needs no lock.
     has_news: AtomicBool,
+    /// Of a session over HTTP.
+    pub(crate) runner: Runner,
     pub(crate) span: Span,
     pub(crate) memberships: Memberships,
 }
@@ -67,6 +70,7 @@ impl Inner {
             end: OnceBox::new(),
             inbox: Mutex::default(),
             has_news: AtomicBool::new(true),
+            runner: Runner::new(),
             span: Span::default(),
             memberships: Memberships::new(),
         })

@@ -31,6 +31,14 @@ pub(crate) struct Shard {
     pub(crate) app: Arc<App>,
     me: Weak<Shard>,
     state: Mutex<State>,
+    due: Mutex<Due>,
+}
+
+/// Sessions whose handlers are to have a task, each once, and who sees to that.
+#[derive(Default)]
+struct Due {
+    sessions: Vec<Arc<Inner>>,
+    waker: Option<Waker>,
 }
 
 struct State {
@@ -65,16 +73,25 @@ impl Turn<'_> {
 
     /// The application waits for more. Whoever waits for that is woken after the turn.
     pub(crate) fn answered(&mut self, key: SessionKey) {
-        self.aftermath.wake(self.waiting.of(key).answering.take());
+        self.aftermath.wake(self.waiting.of(key).take_answering());
     }
 }
 
-/// What a turn brought to the pump that took it.
+/// Whose handler the caller of a turn runs itself.
+#[derive(Clone, Copy)]
+enum Runs {
+    /// That with this waker.
+    Handler(WakerId),
+    /// That of this session, if it waits for messages itself and no task of its own does.
+    Session(SessionKey),
+}
+
+/// What a turn brought to the caller.
 #[derive(Default)]
 pub(crate) struct Brought {
     /// The session whose handler is to be run.
     pub(crate) opened: Option<Arc<Inner>>,
-    /// There is something to receive for the handler that the pump runs, which was not woken for that.
+    /// There is something to receive for the handler that the caller runs, which was not woken for that.
     pub(crate) messages: bool,
 }
 
@@ -117,7 +134,12 @@ impl Shard {
             timer: TimerState::default(),
             seen: Seen::default(),
         };
-        Arc::new_cyclic(|me| Self { app, me: me.clone(), state: Mutex::new(state) })
+        Arc::new_cyclic(|me| Self {
+            app,
+            me: me.clone(),
+            state: Mutex::new(state),
+            due: Mutex::default(),
+        })
     }
 
     /// One step of the endpoint, with all that follows from it.
@@ -130,9 +152,22 @@ impl Shard {
         let (result, aftermath) = self.take_turn(now, None, step);
         let opened = self.finish(aftermath).opened;
         if let Some(session) = opened {
-            self.app.runtime.spawn(self.app.handle(session));
+            let handler = self.app.handle(session.clone());
+            session.begin(handler);
         }
         result
+    }
+
+    /// As [`turn`](Self::turn), by a request, which then runs the handler of its session if there are messages
+    /// for it.
+    pub(crate) fn turn_of_request<R>(
+        &self,
+        session: SessionKey,
+        step: impl FnOnce(&mut Turn<'_>) -> R,
+    ) -> (R, Brought) {
+        let runs = Some(Runs::Session(session));
+        let (result, aftermath) = self.take_turn(self.app.now(), runs, step);
+        (result, self.finish(aftermath))
     }
 
     /// As [`turn_at`](Self::turn_at), by a pump, which runs the handler of its session itself, with this waker.
@@ -142,14 +177,14 @@ impl Shard {
         handler: WakerId,
         step: impl FnOnce(&mut Turn<'_>) -> R,
     ) -> (R, Brought) {
-        let (result, aftermath) = self.take_turn(now, Some(handler), step);
+        let (result, aftermath) = self.take_turn(now, Some(Runs::Handler(handler)), step);
         (result, self.finish(aftermath))
     }
 
     fn take_turn<R>(
         &self,
         now: Timestamp,
-        handler: Option<WakerId>,
+        runs: Option<Runs>,
         step: impl FnOnce(&mut Turn<'_>) -> R,
     ) -> (R, Aftermath) {
         let mut aftermath = Aftermath::default();
@@ -168,7 +203,7 @@ impl Shard {
         while state.endpoint.has_events()
             && let Some(event) = state.endpoint.poll_event()
         {
-            self.follow(event, state, handler, &mut aftermath);
+            self.follow(event, state, runs, &mut aftermath);
         }
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
         if let Some(recording) = &self.app.recording {
@@ -182,7 +217,7 @@ impl Shard {
         &self,
         event: Event,
         state: &mut State,
-        handler: Option<WakerId>,
+        runs: Option<Runs>,
         aftermath: &mut Aftermath,
     ) {
         let waiting = &mut state.waiting;
@@ -200,7 +235,12 @@ impl Shard {
                 // An application that never asked is not read ahead for.
                 if let (Some(session), Some(reader)) = (&place.session, &place.reader) {
                     session.with_inbox(|inbox| inbox.fill(&mut state.endpoint, key));
-                    match handler == Some(WakerId::of(reader)) {
+                    let is_run = match runs {
+                        Some(Runs::Handler(handler)) => handler == WakerId::of(reader),
+                        Some(Runs::Session(own)) => own == key && session.is_woken_by(reader),
+                        None => false,
+                    };
+                    match is_run {
                         true => aftermath.brought.messages = true,
                         false => aftermath.wake(Some(reader.clone())),
                     }
@@ -208,13 +248,13 @@ impl Shard {
             }
             Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
             Event::Writable(key) | Event::Resume(key) => {
-                aftermath.wake_all(waiting.of(key).others.take());
+                aftermath.wake_all(waiting.of(key).take_others());
             }
             Event::Closed(key, report) => {
                 let mut place = waiting.remove(key);
-                aftermath.wake(place.reader);
-                aftermath.wake(place.answering);
-                aftermath.wake_all(place.others.take());
+                aftermath.wake(place.reader.take());
+                aftermath.wake(place.take_answering());
+                aftermath.wake_all(place.take_others());
                 if let Some(session) = place.session {
                     let left = session.end(report);
                     aftermath.more.push(Then::Drop(session, left));
@@ -249,6 +289,22 @@ impl Shard {
             }
         }
         aftermath.brought
+    }
+
+    /// Has a handler polled in a task of its own. From any thread.
+    pub(crate) fn spawn_soon(&self, session: Arc<Inner>) {
+        let mut due = self.due();
+        due.sessions.push(session);
+        // The task that sees to it is started with the first deadline, and every session has one.
+        let waker = due.waker.take();
+        drop(due);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn due(&self) -> MutexGuard<'_, Due> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -304,7 +360,7 @@ impl Drop for Shard {
     }
 }
 
-/// Tells the endpoint of time passing. One a shard; asleep unless a deadline is near.
+/// Tells the endpoint of time passing, and spawns what is due. One a shard; asleep unless a deadline is near.
 struct TimerTask {
     shard: Weak<Shard>,
     sleep: Option<Pin<Box<dyn Sleep>>>,
@@ -316,6 +372,7 @@ impl Future for TimerTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(shard) = self.shard.upgrade() else { return Poll::Ready(()) };
+            shard.spawn_due(cx.waker());
             shard.turn(|_| ());
             let Some(deadline) = shard.sleep_until(cx.waker()) else { return Poll::Pending };
             let runtime = &shard.app.runtime;
@@ -329,7 +386,32 @@ impl Future for TimerTask {
     }
 }
 
+/// The runtime ends, and with it whatever would run the handlers.
+impl Drop for TimerTask {
+    fn drop(&mut self) {
+        if cfg!(sockjs_shuttle) {
+            // A model's end finds tasks in the midst of anything, so no lock may be waited for.
+            return;
+        }
+        let Some(shard) = self.shard.upgrade() else { return };
+        // Those that have ended are due and nowhere else.
+        let due = std::mem::take(&mut *shard.due()).sessions;
+        let sessions = shard.lock().waiting.sessions();
+        due.iter().chain(&sessions).for_each(|session| session.abandon());
+    }
+}
+
 impl Shard {
+    /// Spawns the tasks of handlers that are due; this task is woken for the next.
+    fn spawn_due(&self, waker: &Waker) {
+        let mut due = self.due();
+        let before = due.waker.replace(waker.clone());
+        let sessions = std::mem::take(&mut due.sessions);
+        drop(due);
+        drop(before);
+        sessions.into_iter().for_each(Inner::spawn);
+    }
+
     /// Notes that the timer task sleeps, and returns until when.
     fn sleep_until(&self, waker: &Waker) -> Option<Timestamp> {
         let mut state = self.lock();

@@ -8,11 +8,15 @@ use sockjs_core::{Endpoint, SessionKey};
 
 use crate::session::Inner;
 
+/// Places that are made together: a table that grew by doubling would have up to half of it empty, and
+/// move all of it under the shard's lock.
+const BLOCK: usize = 64;
+
 /// The wakers of a shard, by session.
 #[derive(Default)]
 pub(crate) struct Waiting {
     /// By [`SessionKey::index`], so that no hashing is needed.
-    places: Vec<Place>,
+    blocks: Vec<Box<[Place; BLOCK]>>,
     /// Those that wait for the last session to end.
     for_idle: Wakers,
 }
@@ -45,18 +49,16 @@ impl Known {
 /// Any number of wakers, each task's once: of send requests of one session there may be as many as
 /// its client has connections.
 #[derive(Default)]
-#[expect(clippy::box_collection, reason = "most are empty, and each session has a place for them")]
-pub(crate) struct Wakers(Option<Box<BTreeMap<WakerId, Waker>>>);
+struct Wakers(BTreeMap<WakerId, Waker>);
 
 impl Wakers {
     fn add(&mut self, waker: &Waker) {
-        let wakers = self.0.get_or_insert_default();
-        wakers.entry(WakerId::of(waker)).or_insert_with(|| waker.clone());
+        self.0.entry(WakerId::of(waker)).or_insert_with(|| waker.clone());
     }
 
     /// Takes all of them out.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        self.0.take().into_iter().flat_map(|wakers| wakers.into_values())
+    fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.0).into_values()
     }
 }
 
@@ -71,21 +73,27 @@ pub(crate) struct Place {
     pub(crate) reader: Option<Waker>,
     /// The response or WebSocket, for a frame.
     pub(crate) receiver: Option<Waker>,
+    /// Most sessions have none.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
     /// A send request, for the application's answer. A later one takes its place, for each waits
     /// for a moment only.
-    pub(crate) answering: Option<Waker>,
+    answering: Option<Waker>,
     /// Senders in either direction for room, and those that wait for the end.
-    pub(crate) others: Wakers,
+    others: Wakers,
 }
 
 impl Waiting {
     /// The place of a session.
     pub(crate) fn of(&mut self, key: SessionKey) -> &mut Place {
-        let index = key.index();
-        if index >= self.places.len() {
-            self.places.resize_with(index + 1, Place::default);
+        let (block, at) = (key.index() / BLOCK, key.index() % BLOCK);
+        while block >= self.blocks.len() {
+            self.blocks.push(Box::new(std::array::from_fn(|_| Place::default())));
         }
-        let place = &mut self.places[index];
+        let place = &mut self.blocks[block][at];
         if place.key != Some(key) {
             *place = Place { key: Some(key), ..Place::default() };
         }
@@ -94,12 +102,20 @@ impl Waiting {
 
     /// The place of a session that may have been forgotten, and its index taken by another one.
     pub(crate) fn known(&mut self, key: SessionKey) -> Option<&mut Place> {
-        self.places.get_mut(key.index()).filter(|place| place.key == Some(key))
+        let (block, at) = (key.index() / BLOCK, key.index() % BLOCK);
+        let place = self.blocks.get_mut(block)?.get_mut(at);
+        place.filter(|place| place.key == Some(key))
     }
 
     /// Empties a session's place.
     pub(crate) fn remove(&mut self, key: SessionKey) -> Place {
         std::mem::take(self.of(key))
+    }
+
+    /// All sessions.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Inner>> {
+        let places = self.blocks.iter().flat_map(|block| block.iter());
+        places.filter_map(|place| place.session.clone()).collect()
     }
 
     /// Waits for the last session to end.
@@ -124,6 +140,25 @@ impl Place {
 
     /// Waits for room or for the end.
     pub(crate) fn wait(&mut self, waker: &Waker) {
-        self.others.add(waker);
+        self.rare.get_or_insert_default().others.add(waker);
+    }
+
+    /// Waits for the application's answer.
+    pub(crate) fn wait_for_answer(&mut self, waker: &Waker) {
+        self.rare.get_or_insert_default().answering = Some(waker.clone());
+    }
+
+    /// Takes out whoever waits for the application's answer.
+    pub(crate) fn take_answering(&mut self) -> Option<Waker> {
+        let answering = self.rare.as_mut()?.answering.take();
+        self.rare.take_if(|rare| rare.others.0.is_empty());
+        answering
+    }
+
+    /// Takes out those that wait for room or for the end.
+    pub(crate) fn take_others(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let others = self.rare.as_mut().map(|rare| rare.others.take());
+        self.rare.take_if(|rare| rare.answering.is_none());
+        others.into_iter().flatten()
     }
 }

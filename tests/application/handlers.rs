@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use sockjs_tests::client::{Session as Client, Transport as Way, WebSocket};
+use sockjs_tests::client::{Request, Session as Client, Transport as Way, WebSocket};
+use tokio::sync::{mpsc as channel, oneshot};
 
 use super::support::{GO_AWAY, builder, wait};
 use crate::adapter::{
@@ -198,7 +199,10 @@ fn one_that_blocks_delays_no_other_session_and_no_heartbeat() {
     let served = Served::with(|builder| builder.heartbeat_delay(heartbeat), handler);
     let stuck = served.client();
     let mut stream = stuck.receive_first(Way::XhrStreaming, "o");
-    stuck.send(&["block"]);
+    // Its answer comes once the handler has let go.
+    let request = Request::post(stuck.target("xhr_send")).body(r#"["block"]"#);
+    let mut sending = stuck.connect();
+    sending.send(request.to_bytes());
     for _ in 0..3 {
         stream.expect("h");
     }
@@ -213,6 +217,62 @@ fn one_that_blocks_delays_no_other_session_and_no_heartbeat() {
     }
     drop(release);
     while stream.frame() != r#"a["block"]"# {}
+    sending.read_response(&request).expect_status(204);
+}
+
+/// What it waits for comes from a thread that no runtime knows, at any time.
+#[test]
+fn whatever_it_waits_for_wakes_it() {
+    let (sender, doors) = mpsc::channel();
+    let served = Served::new(move |session: Session| {
+        let (door, opens) = oneshot::channel();
+        let _ = sender.send(door);
+        async move {
+            let _ = opens.await;
+            let _ = session.send("open").await;
+            session.closed().await;
+        }
+    });
+    let door = || doors.recv().expect("a session").send(()).expect("it waits");
+    let client = served.client().open();
+    door();
+    client.expect(Way::Xhr, &[r#"a["open"]"#]);
+    let mut stream = served.client().receive_first(Way::XhrStreaming, "o");
+    door();
+    stream.expect(r#"a["open"]"#);
+    let path = served.client().target("websocket");
+    let mut socket = WebSocket::open_session(served.server.address(), path);
+    door();
+    socket.expect_text(r#"a["open"]"#);
+}
+
+/// Requests bring it messages, a thread wakes it, and the session's handle does, all at once.
+#[test]
+fn many_wake_it_at_once() {
+    const COUNT: usize = 200;
+    let (sender, senders) = mpsc::channel();
+    let served = Served::new(move |mut session: Session| {
+        let (other, mut others) = channel::unbounded_channel();
+        let _ = sender.send(other);
+        async move {
+            let (mut messages, mut words) = (0, 0);
+            while messages < COUNT || words < COUNT {
+                tokio::select! {
+                    message = session.recv() => messages += usize::from(message.is_some()),
+                    word = others.recv() => words += usize::from(word == Some(())),
+                }
+            }
+            let _ = session.send(format!("{messages} {words}")).await;
+            session.closed().await;
+        }
+    });
+    let client = served.client().open();
+    let other = senders.recv().expect("a session");
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..COUNT).for_each(|_| other.send(()).expect("it listens")));
+        (0..COUNT).for_each(|_| client.send(&["x"]));
+    });
+    client.expect(Way::Xhr, &[r#"a["200 200"]"#]);
 }
 
 #[test]

@@ -66,22 +66,12 @@ fn a_blocked_thread_holds_up_its_session_only() {
 
 #[test]
 fn dropped_handlers_end_their_sessions() {
-    const COUNT: usize = 100;
+    const COUNT: usize = 50;
     let subject = Subject::start(|_| ());
-    let sockets: Vec<_> = (0..COUNT / 2).map(|_| told(&subject, "be dropped")).collect();
-    let sessions: Vec<_> = (0..COUNT / 2)
-        .map(|_| {
-            let session = subject.server().session("/misbehave").open();
-            session.send(&["be dropped"]);
-            session
-        })
-        .collect();
+    let sockets: Vec<_> = (0..COUNT).map(|_| told(&subject, "be dropped")).collect();
     // The handler of a WebSocket is one task with its connection.
     for mut socket in sockets {
         socket.connection().expect_end();
-    }
-    for session in sessions {
-        session.expect(Transport::Xhr, &[r#"c[3000,"Go away!"]"#]);
     }
     eventually("all have ended", || subject.account().stats.open() == 0);
     subject.expect_recovered();

@@ -81,3 +81,6 @@ mod application;
 
 #[path = "../application/in_axum.rs"]
 mod in_axum;
+
+#[path = "../application/runtime_end.rs"]
+mod runtime_end;

@@ -3,7 +3,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
 use sockjs_driver::testing::Client;
 use sockjs_driver::{Cause, CloseReason, Message, Report, Transport};
 
@@ -210,4 +212,23 @@ fn a_session_that_is_cut_off_is_1006() {
 fn waiting_in_vain_is_told() {
     let world = World::new();
     world.block_on(std::future::pending::<()>());
+}
+
+/// There may be very many of them.
+#[test]
+fn a_session_that_polls_has_no_task_between_its_requests() {
+    let world = World::new();
+    let service = Builder::new("/echo", world.clone())
+        .shards(1)
+        .build(async |mut session: Session| while session.recv().await.is_some() {});
+    world.block_on(async {
+        for id in 0..100 {
+            let request = Request::post(format!("/echo/000/{id}/xhr"));
+            let request = request.body(Full::<Bytes>::default()).unwrap();
+            let response = service.respond(request).await;
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "o\n");
+        }
+    });
+    world.settle();
+    assert_eq!((service.stats().open(), world.task_count()), (100, 1), "the timer's, and no other");
 }

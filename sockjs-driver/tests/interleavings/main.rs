@@ -8,6 +8,7 @@
 
 mod client;
 mod models;
+mod task;
 mod world;
 
 use std::future::Future;

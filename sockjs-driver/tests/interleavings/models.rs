@@ -1,14 +1,18 @@
 //! What may happen at the same time.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
-use shuttle::future::{block_on, spawn};
+use shuttle::future::block_on;
 use shuttle::sync::mpsc::channel;
 use sockjs_driver::{Broadcast, Cause, CloseReason, Session, SessionHandle};
 
 use crate::client::{all, messages, poll_to_the_end, post, stream, stream_of};
+use crate::task::spawn;
 use crate::{NEVER, Scene, check, check_often};
 
 const GO_AWAY: &str = r#"c[3000,"Go away!"]"#;
@@ -33,7 +37,7 @@ fn what_is_sent_while_a_client_streams_arrives() {
             |session: Session| async move {
                 let other = spawn(send(session.handle(), &["a1", "a2"]));
                 send(session.handle(), &["b1", "b2"]).await;
-                other.await.unwrap();
+                other.await;
             },
         );
         let frames = block_on(stream(&scene.service, |frame| frame == GO_AWAY));
@@ -56,7 +60,7 @@ fn senders_that_wait_for_room_are_woken() {
             |session: Session| async move {
                 let other = spawn(send(session.handle(), &["1", "2"]));
                 send(session.handle(), &["3"]).await;
-                other.await.unwrap();
+                other.await;
             },
         );
         let frames = block_on(stream(&scene.service, |frame| frame == GO_AWAY));
@@ -74,7 +78,7 @@ fn a_sender_that_waits_learns_of_the_close() {
             |session: Session| async move {
                 let sending = spawn(send(session.handle(), &["1", "2", "3"]));
                 session.close(CloseReason::GO_AWAY);
-                sending.await.unwrap();
+                sending.await;
             },
         );
         let frames = block_on(poll_to_the_end(&scene.service));
@@ -98,7 +102,7 @@ fn a_close_meets_a_receiver_that_comes() {
                     let waiting = session.handle();
                     let waiting = spawn(async move { waiting.closed().await });
                     session.close(CloseReason::new(4001, "done"));
-                    assert_eq!(waiting.await.unwrap(), session.closed().await);
+                    assert_eq!(waiting.await, session.closed().await);
                 }
             },
         );
@@ -135,9 +139,9 @@ fn of_two_receivers_one_is_refused() {
             });
             let mut frames = Vec::new();
             for poll in polls {
-                frames.push(poll.await.unwrap());
+                frames.push(poll.await);
             }
-            assert_eq!(ending.await.unwrap(), 0);
+            assert_eq!(ending.await, 0);
             let told = format!("{GO_AWAY}\n");
             assert!(frames.contains(&told), "{frames:?}");
             assert!(frames.iter().all(|frame| frame == refused || *frame == told), "{frames:?}");
@@ -181,7 +185,7 @@ fn a_shutdown_meets_a_session_that_opens() {
         let client = spawn(async move { poll_to_the_end(&service).await });
         let left = block_on(scene.service.shutdown(CloseReason::GO_AWAY, NEVER));
         assert_eq!(left, 0);
-        let frames = block_on(client).unwrap();
+        let frames = block_on(client);
         let last = frames.last().unwrap();
         assert!(last == GO_AWAY || last == "503", "{frames:?}");
         scene.check_trace();
@@ -214,11 +218,11 @@ fn requests_that_wait_for_the_application_are_answered() {
                 let response = post(&scene.service, "xhr_send", body).await;
                 assert_eq!(response.status(), StatusCode::NO_CONTENT);
             }
-            assert_eq!(other.await.unwrap(), StatusCode::NO_CONTENT);
+            assert_eq!(other.await, StatusCode::NO_CONTENT);
             let service = scene.service.clone();
             let ending = spawn(async move { service.shutdown(CloseReason::GO_AWAY, NEVER).await });
             poll_to_the_end(&scene.service).await;
-            assert_eq!(ending.await.unwrap(), 0);
+            assert_eq!(ending.await, 0);
         });
         let mut taken = taken.lock().unwrap().clone();
         taken.retain(|message| message != "3");
@@ -237,7 +241,7 @@ fn a_client_that_leaves_is_noticed_by_all_who_wait() {
             |mut session: Session| async move {
                 let sending = spawn(send(session.handle(), &["1", "2", "3", "4"]));
                 assert!(session.recv().await.is_none());
-                sending.await.unwrap();
+                sending.await;
                 let report = session.closed().await;
                 assert_eq!(report.cause, Cause::ClientGone);
                 let sum = report.confirmed + report.uncertain() + report.unsent.len() as u64;
@@ -281,16 +285,51 @@ fn broadcasts_come_in_one_order() {
                 spawn(async move { everyone.send(message).count })
             });
             for sender in senders {
-                assert_eq!(sender.await.unwrap(), 2);
+                assert_eq!(sender.await, 2);
             }
             assert_eq!(scene.service.shutdown(CloseReason::GO_AWAY, NEVER).await, 0);
             let mut seen = Vec::new();
             for client in clients {
-                seen.push(messages(&client.await.unwrap()));
+                seen.push(messages(&client.await));
             }
             assert_eq!(seen[0], seen[1]);
             assert_eq!(seen[0].len(), 2);
         });
+        scene.check_trace();
+    });
+}
+
+/// A request brings the handler a message while another task ends that it waits for: it notices both.
+#[test]
+fn a_handler_is_called_by_requests_and_by_others() {
+    check(|| {
+        let scene = Scene::new(
+            |builder| builder,
+            |mut session: Session| async move {
+                let mut other = spawn(async {});
+                let (mut message, mut has_ended) = (None, false);
+                poll_fn(|cx| {
+                    if message.is_none()
+                        && let Poll::Ready(received) = session.poll_recv(cx)
+                    {
+                        message = received;
+                    }
+                    has_ended = has_ended || Pin::new(&mut other).poll(cx).is_ready();
+                    if has_ended && message.is_some() { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+                send(session.handle(), &["both"]).await;
+            },
+        );
+        let service = scene.service.clone();
+        assert_eq!(
+            block_on(async { all(post(&service, "xhr", "").await.into_body()).await }),
+            "o\n"
+        );
+        let sending = spawn(async move { post(&service, "xhr_send", r#"["x"]"#).await.status() });
+        let frames = block_on(stream(&scene.service, |frame| frame == GO_AWAY));
+        assert_eq!(messages(&frames), ["both"]);
+        assert_eq!(block_on(sending), StatusCode::NO_CONTENT);
         scene.check_trace();
     });
 }

@@ -1,0 +1,143 @@
+//! Runs the handlers of sessions over HTTP.
+//!
+//! Between its messages such a handler has no task: there may be very many of them, and a request that
+//! brings it something is a task already, and polls it. What else wakes it has its shard spawn a task,
+//! for one poll: a waker is called from anywhere, and tasks are spawned by tasks. (A WebSocket's handler
+//! runs in the task of its WebSocket.)
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::runtime::Task;
+use crate::session::Inner;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, Ordering};
+
+/// A session's handler, and who polls it.
+pub(crate) struct Runner {
+    handler: Mutex<Option<Task>>,
+    state: AtomicU8,
+}
+
+/// Nobody polls it, and nothing calls for that.
+const IDLE: u8 = 0;
+/// It was woken, and a task is on its way to poll it.
+const DUE: u8 = 1;
+/// It is being polled; or it has ended, and need not be polled any more.
+const POLLED: u8 = 2;
+/// It is being polled, and was woken meanwhile.
+const AGAIN: u8 = 3;
+
+impl Runner {
+    pub(crate) fn new() -> Self {
+        Self { handler: Mutex::default(), state: AtomicU8::new(IDLE) }
+    }
+
+    /// Whether the state was the one, and is the other now.
+    fn moves(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The handler is to be polled. Says whether nobody is at it, nor on the way.
+    fn call(&self) -> bool {
+        loop {
+            match self.state.load(Ordering::Acquire) {
+                IDLE if self.moves(IDLE, DUE) => return true,
+                POLLED if self.moves(POLLED, AGAIN) => return false,
+                IDLE | POLLED => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Polls the handler, by whoever has moved the state. Says whether it is due again, which the caller
+    /// sees to.
+    fn poll(&self, waker: &Waker) -> bool {
+        let mut handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cx = Context::from_waker(waker);
+        if let Some(future) = &mut *handler
+            && future.as_mut().poll(&mut cx).is_pending()
+        {
+            drop(handler);
+            let is_due = !self.moves(POLLED, IDLE);
+            if is_due {
+                self.state.store(DUE, Ordering::Release);
+            }
+            return is_due;
+        }
+        let ended = handler.take();
+        drop(handler);
+        // What the application left in it goes without the lock.
+        drop(ended);
+        false
+    }
+}
+
+impl Inner {
+    /// Runs the session's handler from now on.
+    pub(crate) fn begin(self: Arc<Self>, handler: Task) {
+        *self.runner.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+        self.run();
+    }
+
+    /// Polls the handler; if it is being polled, that is done once more by whoever is at it.
+    pub(crate) fn run(self: Arc<Self>) {
+        let runner = &self.runner;
+        // A task that is on its way will find nothing left to do.
+        if !runner.moves(IDLE, POLLED) && !runner.moves(DUE, POLLED) {
+            self.wake();
+        } else if runner.poll(&self.clone().into()) {
+            self.spawn();
+        }
+    }
+
+    /// Whether that is the waker with which the handler is polled.
+    pub(crate) fn is_woken_by(&self, waker: &Waker) -> bool {
+        // Nothing else is where this session is.
+        std::ptr::eq(waker.data(), std::ptr::from_ref(self).cast())
+    }
+
+    /// Drops the handler, for nothing is left that could run it.
+    pub(crate) fn abandon(&self) {
+        // One that is being polled has somebody.
+        let handler = self.runner.handler.try_lock().ok().and_then(|mut handler| handler.take());
+        drop(handler);
+    }
+
+    /// Polls the handler in a task of its own.
+    pub(crate) fn spawn(self: Arc<Self>) {
+        let runtime = self.shard.app.runtime.clone();
+        runtime.spawn(Box::pin(Once(self)));
+    }
+}
+
+impl Wake for Inner {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.runner.call() {
+            self.shard.spawn_soon(self.clone());
+        }
+    }
+}
+
+/// The task of one poll.
+struct Once(Arc<Inner>);
+
+impl Future for Once {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let runner = &self.0.runner;
+        if runner.moves(DUE, POLLED) && runner.poll(&self.0.clone().into()) {
+            // After others.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
