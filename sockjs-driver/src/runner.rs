@@ -1,7 +1,7 @@
 //! Runs the handlers of sessions over HTTP.
 //!
 //! Between its messages such a handler has no task: there may be very many of them, and a request that
-//! brings it something is a task already, and polls it. What else wakes it has its shard spawn a task,
+//! brings it messages is a task already, and polls it. What else wakes it has its shard spawn a task,
 //! for one poll: a waker is called from anywhere, and tasks are spawned by tasks. (A WebSocket's handler
 //! runs in the task of its WebSocket.)
 
@@ -76,10 +76,13 @@ impl Runner {
 }
 
 impl Inner {
-    /// Runs the session's handler from now on.
+    /// Runs the session's handler from now on, at first in a task of its own: what it does before it waits
+    /// shall delay no frame.
     pub(crate) fn begin(self: Arc<Self>, handler: Task) {
         *self.runner.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
-        self.run();
+        if self.runner.call() {
+            self.spawn();
+        }
     }
 
     /// Polls the handler; if it is being polled, that is done once more by whoever is at it.

@@ -100,7 +100,13 @@ impl Codec {
         input: &'m mut BytesMut,
         output: &mut BytesMut,
     ) -> Result<Option<Incoming<'m>>, Violation> {
-        input.advance(mem::take(&mut self.taken).min(input.len()));
+        let taken = mem::take(&mut self.taken);
+        match taken < input.len() {
+            true => input.advance(taken),
+            // Its memory stays as it is, with nothing to be reclaimed.
+            false if taken > 0 => input.clear(),
+            false => {}
+        }
         self.joined = None;
         // Once our close is sent nothing may follow it, neither pongs nor an echo.
         let mut unsent = BytesMut::new();

@@ -76,6 +76,8 @@ pub(super) struct Pump {
     has_begun: bool,
     /// Something in `input` was not looked at yet.
     has_unparsed: bool,
+    /// A buffer was longer than what is kept while idle.
+    has_grown: bool,
     phase: Phase,
 }
 
@@ -141,6 +143,7 @@ impl Pump {
             stopwatch: Stopwatch::default(),
             has_begun: false,
             has_unparsed: false,
+            has_grown: false,
             phase: Phase::Open,
         }
     }
@@ -258,6 +261,7 @@ impl Pump {
             }
         }
         self.input.extend_from_slice(buf.filled());
+        self.has_grown |= self.input.capacity() > IDLE_BUFFER_BYTES;
         self.has_unparsed = true;
         if !self.batch.is_empty() {
             self.ahead_bytes += buf.filled().len();
@@ -409,6 +413,7 @@ impl Pump {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.has_grown |= self.output.capacity() > IDLE_BUFFER_BYTES;
         while !self.output.is_empty() {
             let was_blocked = std::mem::replace(&mut self.is_blocked, true);
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.output))?;
@@ -420,15 +425,21 @@ impl Pump {
                 self.shows_life();
             }
             self.write_count += 1;
-            self.output.advance(written);
+            match written == self.output.len() {
+                // Its memory stays as it is, with nothing to be reclaimed.
+                true => self.output.clear(),
+                false => self.output.advance(written),
+            }
         }
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
     /// A WebSocket that once carried a lot shall not hold it while idle.
     fn give_back_memory(&mut self) {
-        give_back(&mut self.input);
-        give_back(&mut self.output);
+        if self.has_grown {
+            let buffers = [&mut self.input, &mut self.output];
+            self.has_grown = buffers.into_iter().fold(false, |kept, buf| give_back(buf) | kept);
+        }
         if self.batch.is_empty() && self.batch.capacity() > 16 {
             self.batch = Vec::new();
         }
@@ -440,11 +451,12 @@ impl Pump {
 }
 
 /// Lets go of the memory of an empty buffer if it is long. What was taken from a buffer's front is no longer in
-/// its capacity, but the memory is held all the same.
-fn give_back(buf: &mut BytesMut) {
+/// its capacity, but the memory is held all the same. Says whether it is kept for now.
+fn give_back(buf: &mut BytesMut) -> bool {
     if buf.is_empty() && buf.try_reclaim(IDLE_BUFFER_BYTES + 1) {
         *buf = BytesMut::new();
     }
+    !buf.is_empty()
 }
 
 /// What was handed and not flushed is lost; then the guard tells that the receiver is gone.
