@@ -23,6 +23,9 @@ pub(crate) enum Phase {
 #[derive(Default)]
 pub(crate) struct Ending(Arc<Shared>);
 
+/// Where connections join. Those that come after the end find it over.
+pub(crate) struct Entry(Arc<Shared>);
+
 /// A connection's part in it, for its task and for its socket: the connection is left once both have
 /// dropped theirs.
 ///
@@ -59,17 +62,9 @@ struct Members {
 }
 
 impl Ending {
-    /// Takes a connection in.
-    pub(crate) fn join(&self) -> Watch {
-        let waker = Arc::default();
-        let mut members = lock(&self.0.members);
-        let number = members.next;
-        members.next += 1;
-        members.wakers.insert(number, Arc::clone(&waker));
-        Watch {
-            member: Arc::new(Member { shared: Arc::clone(&self.0), number, waker }),
-            known: Known::default(),
-        }
+    /// For the task that takes connections in.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry(self.0.clone())
     }
 
     /// Asks all connections to finish.
@@ -85,6 +80,21 @@ impl Ending {
         }
         members.waiting = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Entry {
+    /// Takes a connection in.
+    pub(crate) fn join(&self) -> Watch {
+        let waker = Arc::default();
+        let mut members = lock(&self.0.members);
+        let number = members.next;
+        members.next += 1;
+        members.wakers.insert(number, Arc::clone(&waker));
+        Watch {
+            member: Arc::new(Member { shared: Arc::clone(&self.0), number, waker }),
+            known: Known::default(),
+        }
     }
 }
 
@@ -163,7 +173,7 @@ mod tests {
         let (cx, other) = (&mut Context::from_waker(&waker), &mut Context::from_waker(&other));
         let woken = || [&task, &socket].map(|count| count.0.load(Ordering::Relaxed));
         let ending = Ending::default();
-        let mut watch = ending.join();
+        let mut watch = ending.entry().join();
         let mut again = watch.again();
         assert_eq!([watch.phase(cx), again.phase(cx)], [Phase::Serving; 2]);
         ending.begin();
@@ -185,7 +195,7 @@ mod tests {
         let waker = Waker::from(count.clone());
         let cx = &mut Context::from_waker(&waker);
         let ending = Ending::default();
-        let mut watch = ending.join();
+        let mut watch = ending.entry().join();
         for phase in [Phase::Serving, Phase::Ending] {
             assert_eq!(watch.phase(cx), phase);
             ending.begin();

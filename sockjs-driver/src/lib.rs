@@ -33,6 +33,7 @@
 //! means that the client has gone.
 #![forbid(unsafe_code)]
 
+mod accept;
 mod app;
 mod body;
 mod broadcast;

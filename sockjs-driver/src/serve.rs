@@ -7,14 +7,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::rt::{Read, Sleep, Write};
+use hyper::rt::{Read, Write};
 use tower_service::Service;
 
+use crate::accept;
 use crate::connection::ConnectionConfig;
 use crate::connections::{Connections, Room};
 use crate::ending::{Ending, Phase, Watch};
@@ -23,15 +24,11 @@ use crate::http2;
 use crate::runtime::Runtime;
 use crate::server::{Attended, serve_connection};
 
-/// How long the accept loop rests when the system is out of file descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How much later than the server the system gives up a peer that takes nothing: it does not tell
 /// whether that one is slow or gone, while the server knows.
 const SYSTEM_MARGIN: Duration = Duration::from_secs(1);
 /// How long connections, WebSockets included, may take to end after the shutdown signal.
 const CONNECTION_GRACE: Duration = Duration::from_secs(5);
-/// Connections accepted in one poll, before other tasks have their turn.
-const ACCEPTS_A_POLL: u8 = 32;
 
 /// Where connections come from; an adapter has one for its runtime's listener.
 pub trait Listener: Send + 'static {
@@ -210,29 +207,34 @@ where
         let speaks_http2 = self.speaks_http2;
         let Self { listener, service, config, room, connections, runtime, mut shutdown, .. } = self;
         check(&config, room)?;
-        let mut accept = Accept { listener: listener?, pause: None, count: 0 };
+        let (door, porter) = accept::open(listener?);
         // Whoever is left is cut off when this is dropped.
         let ending = Ending::default();
-        loop {
-            let accepted = poll_fn(|cx| match shutdown.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => accept.poll(&*runtime, cx).map(Some),
-            });
-            let Some((io, peer)) = accepted.await else { break };
-            let watch = ending.join();
-            let Some(io) = connections.admit(io, peer, room, watch.again()) else { continue };
-            L::limit_silence(io.get_ref(), config.write_stall.saturating_add(SYSTEM_MARGIN));
-            let (service, timer) = (service.clone(), runtime.clone());
-            #[cfg(feature = "http2")]
-            if speaks_http2 {
-                let connection = http2::serve_either(io, peer, service, config, timer);
-                runtime.spawn(Box::pin(attend(watch, connection)));
-                continue;
+        let (entry, spawner) = (ending.entry(), runtime.clone());
+        runtime.spawn(Box::pin(async move {
+            while let Some((io, peer)) = poll_fn(|cx| porter.poll(&*spawner, cx)).await {
+                let watch = entry.join();
+                let Some(io) = connections.admit(io, peer, room, watch.again()) else { continue };
+                L::limit_silence(io.get_ref(), config.write_stall.saturating_add(SYSTEM_MARGIN));
+                let (service, timer) = (service.clone(), spawner.clone());
+                #[cfg(feature = "http2")]
+                if speaks_http2 {
+                    let connection = http2::serve_either(io, peer, service, config, timer);
+                    spawner.spawn(Box::pin(attend(watch, connection)));
+                    continue;
+                }
+                let connection = serve_connection(io, peer, service, config, timer);
+                spawner.spawn(Box::pin(attend(watch, connection)));
             }
-            let connection = serve_connection(io, peer, service, config, timer);
-            runtime.spawn(Box::pin(attend(watch, connection)));
+        }));
+        let is_lost = poll_fn(|cx| match shutdown.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => door.poll_lost(cx).map(|()| true),
+        });
+        if is_lost.await {
+            return Err(io::Error::other("the task that accepts connections has ended"));
         }
-        drop(accept);
+        drop(door);
         ending.begin();
         let mut grace = runtime.sleep(CONNECTION_GRACE);
         poll_fn(|cx| match ending.poll_all(cx) {
@@ -262,43 +264,6 @@ async fn attend(mut watch: Watch, connection: impl Attended) {
     .await;
 }
 
-/// A listener, with rests.
-struct Accept<L> {
-    listener: L,
-    pause: Option<Pin<Box<dyn Sleep>>>,
-    count: u8,
-}
-
-impl<L: Listener> Accept<L> {
-    fn poll(
-        &mut self,
-        runtime: &dyn Runtime,
-        cx: &mut Context<'_>,
-    ) -> Poll<(L::Io, Option<SocketAddr>)> {
-        loop {
-            if let Some(pause) = &mut self.pause {
-                ready!(pause.as_mut().poll(cx));
-                self.pause = None;
-            }
-            if self.count == ACCEPTS_A_POLL {
-                self.count = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let Poll::Ready(accepted) = self.listener.poll_accept(cx) else {
-                self.count = 0;
-                return Poll::Pending;
-            };
-            self.count += 1;
-            match accepted {
-                Ok(accepted) => return Poll::Ready(accepted),
-                Err(error) if is_of_connection(&error) => {}
-                Err(_) => self.pause = Some(runtime.sleep(ACCEPT_PAUSE)),
-            }
-        }
-    }
-}
-
 /// Limits with which nobody could be served are a mistake.
 fn check(config: &ConnectionConfig, room: Room) -> io::Result<()> {
     let fault = match config.fault() {
@@ -308,10 +273,4 @@ fn check(config: &ConnectionConfig, room: Room) -> io::Result<()> {
     };
     let message = format!("{fault}: must be more than zero");
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-}
-
-/// Whether accepting failed because of the one connection that was to be accepted.
-fn is_of_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
