@@ -34,8 +34,11 @@ const AHEAD_BYTES: usize = 16 * 1024;
 /// Emptied buffers above this are given back.
 const KEEP_BYTES: usize = 1024;
 
-/// One read's worth, once a thread.
+/// One read's worth, or one short write's, once a thread.
 const SCRATCH_BYTES: usize = 16 * 1024;
+
+/// What is put together before it is written.
+const JOINED_BYTES: usize = 4 * 1024;
 
 /// Reads in one poll outside hyper, which counts its own: a peer that is always ready yields.
 const READS_A_POLL: usize = 16;
@@ -127,7 +130,7 @@ where
         if self.shared.hold(bufs) {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
-        lock(&self.line).poll_write(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+        lock(&self.line).poll_write(cx, |io, cx| write_pieces(io, cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -313,22 +316,52 @@ fn poll_scratch<I: Read + Unpin>(
     cx: &mut Context<'_>,
     show: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<usize>> {
-    thread_local! {
-        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
     let Some(io) = io else {
         return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
     };
+    with_scratch(|scratch| {
+        let most = most.min(scratch.len());
+        let mut buf = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
+        let read = Pin::new(io).poll_read(cx, buf.unfilled()).map_ok(|()| buf.filled().len());
+        if let Poll::Ready(Ok(1..)) = read {
+            show(buf.filled());
+        }
+        read
+    })
+}
+
+/// Writes what hyper has in pieces. A head and its body, or a chunk with what goes around it, are mostly
+/// so short that to put them together costs less than it costs the system to gather them.
+fn write_pieces<I: Write + Unpin>(
+    io: Pin<&mut I>,
+    cx: &mut Context<'_>,
+    pieces: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+    if bytes > JOINED_BYTES {
+        return io.poll_write_vectored(cx, pieces);
+    }
+    with_scratch(|scratch| {
+        let mut room = &mut *scratch;
+        for piece in pieces {
+            let (taken, rest) = room.split_at_mut(piece.len());
+            taken.copy_from_slice(piece);
+            room = rest;
+        }
+        io.poll_write(cx, scratch.get(..bytes).unwrap_or_default())
+    })
+}
+
+fn with_scratch<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
     // Taken out for the time: a socket that is itself such a stack finds none and makes its own.
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     scratch.resize(SCRATCH_BYTES, 0);
-    let mut buf = ReadBuf::new(scratch.get_mut(..most.min(SCRATCH_BYTES)).unwrap_or_default());
-    let read = Pin::new(io).poll_read(cx, buf.unfilled()).map_ok(|()| buf.filled().len());
-    if let Poll::Ready(Ok(1..)) = read {
-        show(buf.filled());
-    }
+    let result = work(&mut scratch);
     let _ = SCRATCH.try_with(|slot| slot.set(scratch));
-    read
+    result
 }
 
 #[cfg(test)]
@@ -383,5 +416,52 @@ mod tests {
         assert_eq!(deliver(&mut line, cx), Poll::Ready(Vec::new()));
         let seen = line.see();
         assert!(line.poll_gone(seen.is_reading, cx).is_ready());
+    }
+
+    /// Takes everything, and notes each call: how many pieces, how many bytes.
+    #[derive(Default)]
+    struct Calls(Vec<(usize, usize)>);
+
+    impl Write for Calls {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            assert!(buf.iter().zip(0..).all(|(byte, at)| *byte == at));
+            self.0.push((1, buf.len()));
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bufs: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let bytes = bufs.iter().map(|buf| buf.len()).sum();
+            self.0.push((bufs.len(), bytes));
+            Poll::Ready(Ok(bytes))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn short_pieces_are_written_as_one() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut calls = Calls::default();
+        let long = vec![0; JOINED_BYTES];
+        for pieces in [[&[0, 1][..], &[2], &[]], [&[], &[], &[]], [&[0], &[], &long]] {
+            let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+            let written = write_pieces(Pin::new(&mut calls), cx, &pieces.map(IoSlice::new));
+            assert!(matches!(written, Poll::Ready(Ok(taken)) if taken == bytes));
+        }
+        assert_eq!(calls.0, [(1, 3), (1, 0), (3, JOINED_BYTES + 1)]);
     }
 }
