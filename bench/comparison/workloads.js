@@ -101,7 +101,8 @@ const workloads = [
   memory('used-ws', 'memory: WebSocket that has echoed 60,000 bytes',
     'idle /echo --sessions 2000 --state used --size 60000', SOCKJS, [kib(7, 3)]),
   memory('parked', 'memory: parked poll', 'idle /echo --sessions 2000 --state parked', SOCKJS, [kib(17)]),
-  memory('detached', 'memory: detached polling session', 'idle /echo --sessions 5000 --state detached', SOCKJS,
+  // So many that what a server needs once weighs little.
+  memory('detached', 'memory: detached polling session', 'idle /echo --sessions 20000 --state detached', SOCKJS,
     [kib(1)], true),
   {
     ...curve('sessions', 'WebSocket echo, 100 sessions, beside detached polling sessions', 'detached sessions', [
