@@ -21,14 +21,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Connections accepted in one poll, before other tasks have their turn.
 const ACCEPTS_A_POLL: u8 = 32;
 
-/// The server's side. Dropped, it closes the listener at once.
+/// The server's side. Dropped, it closes the listener at once, or as soon as a poll of it is over.
 pub(crate) struct Door<L>(Arc<Mutex<State<L>>>);
 
 /// The task's side.
 pub(crate) struct Porter<L>(Arc<Mutex<State<L>>>);
 
 struct State<L> {
-    /// Until the server closes it.
+    is_open: bool,
+    /// Until the door is closed, and but while it is polled: what is not ours runs without the lock.
     accept: Option<Accept<L>>,
     porter: Option<Waker>,
     server: Option<Waker>,
@@ -38,19 +39,27 @@ struct State<L> {
 /// Both sides.
 pub(crate) fn open<L>(listener: L) -> (Door<L>, Porter<L>) {
     let accept = Accept { listener, pause: None, count: 0 };
-    let state = State { accept: Some(accept), porter: None, server: None, has_porter: true };
-    let state = Arc::new(Mutex::new(state));
+    let state = Arc::new(Mutex::new(State {
+        is_open: true,
+        accept: Some(accept),
+        porter: None,
+        server: None,
+        has_porter: true,
+    }));
     (Door(state.clone()), Porter(state))
 }
 
 impl<L> Door<L> {
     /// Ready if the task has ended though the door is open: it panicked, or its runtime dropped it.
     pub(crate) fn poll_lost(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
         let mut state = lock(&self.0);
         if !state.has_porter {
             return Poll::Ready(());
         }
-        state.server = Some(cx.waker().clone());
+        let before = state.server.replace(waker);
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }
@@ -58,6 +67,7 @@ impl<L> Door<L> {
 impl<L> Drop for Door<L> {
     fn drop(&mut self) {
         let mut state = lock(&self.0);
+        state.is_open = false;
         let (accept, porter) = (state.accept.take(), state.porter.take());
         drop(state);
         drop(accept);
@@ -74,14 +84,22 @@ impl<L: Listener> Porter<L> {
         runtime: &dyn Runtime,
         cx: &mut Context<'_>,
     ) -> Poll<Option<(L::Io, Option<SocketAddr>)>> {
+        let waker = cx.waker().clone();
         let mut state = lock(&self.0);
-        if !state.porter.as_ref().is_some_and(|porter| porter.will_wake(cx.waker())) {
-            state.porter = Some(cx.waker().clone());
+        let before = state.porter.replace(waker);
+        let accept = state.accept.take();
+        drop(state);
+        drop(before);
+        let Some(mut accept) = accept else { return Poll::Ready(None) };
+        let accepted = accept.poll(runtime, cx);
+        let mut state = lock(&self.0);
+        if !state.is_open {
+            drop(state);
+            // A connection that came with the end is served to its end.
+            return accepted.map(Some);
         }
-        match &mut state.accept {
-            Some(accept) => accept.poll(runtime, cx).map(Some),
-            None => Poll::Ready(None),
-        }
+        state.accept = Some(accept);
+        accepted.map(Some)
     }
 }
 

@@ -338,6 +338,7 @@ async fn deliver(
     let delivered = poll_fn(|cx| {
         let mut receives = None;
         let (delivered, brought) = shard.turn_of_request(session, |turn| {
+            receives = turn.waiting.known(session).and_then(|place| place.session.clone());
             let since = *since.get_or_insert(turn.now);
             match turn.endpoint.handle_messages_since(session, &mut batch, since, turn.now) {
                 Err(Refused::Full) => {
@@ -345,10 +346,7 @@ async fn deliver(
                     Poll::Pending
                 }
                 Err(refused) => Poll::Ready(Err(refused)),
-                Ok(()) => {
-                    receives = turn.waiting.known(session).and_then(|place| place.session.clone());
-                    Poll::Ready(Ok(turn.endpoint.has_receiver(session)))
-                }
+                Ok(()) => Poll::Ready(Ok(turn.endpoint.has_receiver(session))),
             }
         });
         if let Some(session) = receives.filter(|_| brought.messages) {

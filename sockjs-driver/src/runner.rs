@@ -4,6 +4,9 @@
 //! brings it messages is a task already, and polls it. What else wakes it has its shard spawn a task,
 //! for one poll: a waker is called from anywhere, and tasks are spawned by tasks. (A WebSocket's handler
 //! runs in the task of its WebSocket.)
+//!
+//! A handler holds its session, and the session the handler: it goes when it ends, or when the runtime
+//! does, which the shard's timer task notices.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,10 +28,12 @@ pub(crate) struct Runner {
 const IDLE: u8 = 0;
 /// It was woken, and a task is on its way to poll it.
 const DUE: u8 = 1;
-/// It is being polled; or it has ended, and need not be polled any more.
+/// It is being polled.
 const POLLED: u8 = 2;
 /// It is being polled, and was woken meanwhile.
 const AGAIN: u8 = 3;
+/// It has ended.
+const OVER: u8 = 4;
 
 impl Runner {
     pub(crate) fn new() -> Self {
@@ -69,6 +74,7 @@ impl Runner {
         }
         let ended = handler.take();
         drop(handler);
+        self.state.store(OVER, Ordering::Release);
         // What the application left in it goes without the lock.
         drop(ended);
         false
@@ -80,6 +86,7 @@ impl Inner {
     /// shall delay no frame.
     pub(crate) fn begin(self: Arc<Self>, handler: Task) {
         *self.runner.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+        self.shard.runs(&self);
         if self.runner.call() {
             self.spawn();
         }
@@ -91,9 +98,17 @@ impl Inner {
         // A task that is on its way will find nothing left to do.
         if !runner.moves(IDLE, POLLED) && !runner.moves(DUE, POLLED) {
             self.wake();
-        } else if runner.poll(&self.clone().into()) {
+        } else if self.poll() {
             self.spawn();
         }
+    }
+
+    fn poll(self: &Arc<Self>) -> bool {
+        let is_due = self.runner.poll(&self.clone().into());
+        if self.shard.has_lost_its_runtime() {
+            self.abandon();
+        }
+        is_due
     }
 
     /// Whether that is the waker with which the handler is polled.
@@ -102,17 +117,19 @@ impl Inner {
         std::ptr::eq(waker.data(), std::ptr::from_ref(self).cast())
     }
 
-    /// Drops the handler, for nothing is left that could run it.
+    /// Drops the handler, for nothing is left that could run it. Whoever polls it now does so after that.
     pub(crate) fn abandon(&self) {
-        // One that is being polled has somebody.
         let handler = self.runner.handler.try_lock().ok().and_then(|mut handler| handler.take());
-        drop(handler);
+        if let Some(handler) = handler {
+            self.runner.state.store(OVER, Ordering::Release);
+            drop(handler);
+        }
     }
 
     /// Polls the handler in a task of its own.
     pub(crate) fn spawn(self: Arc<Self>) {
         let runtime = self.shard.app.runtime.clone();
-        runtime.spawn(Box::pin(Once(self)));
+        runtime.spawn(Box::pin(Once(Some(self))));
     }
 }
 
@@ -128,19 +145,29 @@ impl Wake for Inner {
     }
 }
 
-/// The task of one poll.
-struct Once(Arc<Inner>);
+/// The task of one poll, until that is over.
+struct Once(Option<Arc<Inner>>);
 
 impl Future for Once {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let runner = &self.0.runner;
-        if runner.moves(DUE, POLLED) && runner.poll(&self.0.clone().into()) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(session) = self.0.take() else { return Poll::Ready(()) };
+        if session.runner.moves(DUE, POLLED) && session.poll() {
+            self.0 = Some(session);
             // After others.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+}
+
+/// A runtime that drops it instead drops the handler with it, if that is still due.
+impl Drop for Once {
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take().filter(|session| session.runner.moves(DUE, POLLED)) {
+            session.abandon();
+        }
     }
 }

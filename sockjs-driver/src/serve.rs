@@ -212,6 +212,8 @@ where
         let ending = Ending::default();
         let (entry, spawner) = (ending.entry(), runtime.clone());
         runtime.spawn(Box::pin(async move {
+            // The server waits for this task too, which may just have let somebody in.
+            let _porters = entry.join();
             while let Some((io, peer)) = poll_fn(|cx| porter.poll(&*spawner, cx)).await {
                 let watch = entry.join();
                 let Some(io) = connections.admit(io, peer, room, watch.again()) else { continue };

@@ -5,6 +5,7 @@
 //! I/O.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -19,6 +20,7 @@ use crate::connection::Ledger;
 use crate::guard::Handed;
 use crate::observe::{Flow, Seen};
 use crate::session::Inner;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::waiting::{Waiting, WakerId};
 
@@ -26,19 +28,28 @@ use crate::waiting::{Waiting, WakerId};
 /// and a look at the clock is saved.
 pub(crate) const LATEST: Timestamp = Timestamp::EPOCH;
 
+/// Tasks that are spawned in one poll of another.
+const SPAWNS_A_POLL: usize = 256;
+
 /// Some of a service's sessions.
 pub(crate) struct Shard {
     pub(crate) app: Arc<App>,
     me: Weak<Shard>,
     state: Mutex<State>,
-    due: Mutex<Due>,
+    handlers: Mutex<Handlers>,
+    /// The timer task was dropped: nothing will run any more.
+    is_over: AtomicBool,
 }
 
-/// Sessions whose handlers are to have a task, each once, and who sees to that.
+/// The handlers of sessions over HTTP.
 #[derive(Default)]
-struct Due {
-    sessions: Vec<Arc<Inner>>,
+struct Handlers {
+    /// Those that are to have a task.
+    due: Vec<Arc<Inner>>,
+    /// Who sees to that.
     waker: Option<Waker>,
+    /// Of all sessions that are left, and of some that are not.
+    all: Vec<Weak<Inner>>,
 }
 
 struct State {
@@ -138,7 +149,8 @@ impl Shard {
             app,
             me: me.clone(),
             state: Mutex::new(state),
-            due: Mutex::default(),
+            handlers: Mutex::default(),
+            is_over: AtomicBool::new(false),
         })
     }
 
@@ -229,6 +241,7 @@ impl Shard {
                 waiting.of(key).session = Some(session.clone());
                 // Of one at most: sessions open by the receiver that a turn transmits for.
                 aftermath.brought.opened = Some(session);
+                state.timer.start(aftermath);
             }
             Event::Readable(key) => {
                 let place = waiting.of(key);
@@ -291,20 +304,49 @@ impl Shard {
         aftermath.brought
     }
 
+    /// Takes note of a handler that is run from now on.
+    pub(crate) fn runs(&self, session: &Arc<Inner>) {
+        let mut handlers = self.handlers();
+        let all = &mut handlers.all;
+        if all.len() == all.capacity() {
+            all.retain(|known| known.strong_count() > 0);
+            all.shrink_to(2 * all.len());
+        }
+        all.push(Arc::downgrade(session));
+    }
+
     /// Has a handler polled in a task of its own. From any thread.
     pub(crate) fn spawn_soon(&self, session: Arc<Inner>) {
-        let mut due = self.due();
-        due.sessions.push(session);
-        // The task that sees to it is started with the first deadline, and every session has one.
-        let waker = due.waker.take();
-        drop(due);
+        let mut handlers = self.handlers();
+        handlers.due.push(session);
+        // The task that sees to it is there since the first session has opened.
+        let waker = handlers.waker.take();
+        drop(handlers);
         if let Some(waker) = waker {
             waker.wake();
         }
+        if self.has_lost_its_runtime() {
+            self.abandon_all();
+        }
     }
 
-    fn due(&self) -> MutexGuard<'_, Due> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether handlers wait in vain.
+    pub(crate) fn has_lost_its_runtime(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Drops all handlers.
+    fn abandon_all(&self) {
+        let handlers = std::mem::take(&mut *self.handlers());
+        let all = handlers.all.iter().filter_map(Weak::upgrade);
+        for session in all.chain(handlers.due) {
+            // One that panics keeps no other.
+            let _ = catch_unwind(AssertUnwindSafe(|| session.abandon()));
+        }
+    }
+
+    fn handlers(&self) -> MutexGuard<'_, Handlers> {
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -314,12 +356,18 @@ impl Shard {
 }
 
 impl TimerState {
+    /// Starts the timer task, which spawns what is due too, whether there is a deadline or not.
+    fn start(&mut self, aftermath: &mut Aftermath) {
+        if !std::mem::replace(&mut self.is_started, true) {
+            aftermath.more.push(Then::StartTimer);
+        }
+    }
+
     /// Wakes the timer task if it would sleep too long.
     fn rearm(&mut self, deadline: Option<Timestamp>, aftermath: &mut Aftermath) {
         let Some(deadline) = deadline else { return };
         if !self.is_started {
-            self.is_started = true;
-            aftermath.more.push(Then::StartTimer);
+            self.start(aftermath);
         } else if self.sleeps_until.is_none_or(|until| deadline < until) {
             self.sleeps_until = Some(deadline);
             aftermath.wake(self.waker.take());
@@ -393,23 +441,28 @@ impl Drop for TimerTask {
             // A model's end finds tasks in the midst of anything, so no lock may be waited for.
             return;
         }
-        let Some(shard) = self.shard.upgrade() else { return };
-        // Those that have ended are due and nowhere else.
-        let due = std::mem::take(&mut *shard.due()).sessions;
-        let sessions = shard.lock().waiting.sessions();
-        due.iter().chain(&sessions).for_each(|session| session.abandon());
+        if let Some(shard) = self.shard.upgrade() {
+            shard.is_over.store(true, Ordering::SeqCst);
+            shard.abandon_all();
+        }
     }
 }
 
 impl Shard {
     /// Spawns the tasks of handlers that are due; this task is woken for the next.
     fn spawn_due(&self, waker: &Waker) {
-        let mut due = self.due();
-        let before = due.waker.replace(waker.clone());
-        let sessions = std::mem::take(&mut due.sessions);
-        drop(due);
+        let next = waker.clone();
+        let mut handlers = self.handlers();
+        let before = handlers.waker.replace(next);
+        let count = handlers.due.len().min(SPAWNS_A_POLL);
+        let due: Vec<_> = handlers.due.drain(..count).collect();
+        let has_more = !handlers.due.is_empty();
+        drop(handlers);
         drop(before);
-        sessions.into_iter().for_each(Inner::spawn);
+        if has_more {
+            waker.wake_by_ref();
+        }
+        due.into_iter().for_each(Inner::spawn);
     }
 
     /// Notes that the timer task sleeps, and returns until when.

@@ -112,12 +112,6 @@ impl Waiting {
         std::mem::take(self.of(key))
     }
 
-    /// All sessions.
-    pub(crate) fn sessions(&self) -> Vec<Arc<Inner>> {
-        let places = self.blocks.iter().flat_map(|block| block.iter());
-        places.filter_map(|place| place.session.clone()).collect()
-    }
-
     /// Waits for the last session to end.
     pub(crate) fn for_idle(&mut self, waker: &Waker) {
         self.for_idle.add(waker);

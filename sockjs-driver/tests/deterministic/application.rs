@@ -1,13 +1,13 @@
 //! The clients that applications are tested with: they do over each transport what a browser does.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use sockjs_driver::testing::Client;
-use sockjs_driver::{Cause, CloseReason, Message, Report, Transport};
+use sockjs_driver::{Cause, CloseReason, Message, Report, SlowConsumers, Transport};
 
 use super::*;
 
@@ -231,4 +231,39 @@ fn a_session_that_polls_has_no_task_between_its_requests() {
     });
     world.settle();
     assert_eq!((service.stats().open(), world.task_count()), (100, 1), "the timer's, and no other");
+}
+
+/// Without heartbeats, and with slow clients left alone, a stream has no deadline.
+#[test]
+fn a_handler_is_woken_though_nothing_is_timed() {
+    let world = World::new();
+    let door = Arc::new(Mutex::new((false, None::<Waker>)));
+    let opens = door.clone();
+    let service = Builder::new("/echo", world.clone())
+        .heartbeat_delay(None)
+        .slow_consumers(SlowConsumers::Refuse)
+        .build(move |session: Session| {
+            let opens = opens.clone();
+            async move {
+                poll_fn(|cx| {
+                    let mut door = opens.lock().unwrap();
+                    door.1 = Some(cx.waker().clone());
+                    if door.0 { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+                session.send("open").await.unwrap();
+            }
+        });
+    world.block_on(async {
+        let mut client = Client::connect(&service, Transport::XhrStreaming).await.unwrap();
+        world.settle();
+        let waker = {
+            let mut door = door.lock().unwrap();
+            door.0 = true;
+            door.1.take().unwrap()
+        };
+        waker.wake();
+        assert_eq!(client.recv().await.unwrap(), "open");
+    });
+    assert_eq!(world.elapsed(), Duration::ZERO);
 }
