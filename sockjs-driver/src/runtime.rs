@@ -32,8 +32,8 @@ pub trait Runtime: Timer + Send + Sync + 'static {
     /// one of ours, so a runtime that knows itself by a thread-local may use that.
     ///
     /// Tasks are one a WebSocket, in which the application's handler runs too; one a channel of a
-    /// [`Multiplex`](crate::Multiplex), one a shard for its deadlines, and one a connection under
-    /// [`Serve`](crate::Serve). The handler of a session over HTTP is polled by the requests that bring it
+    /// [`Multiplex`](crate::Multiplex), one a shard for its deadlines, and under [`Serve`](crate::Serve)
+    /// one that accepts and one a connection. The handler of a session over HTTP is polled by the requests that bring it
     /// something, and has a task, for one poll, whenever something else wakes it. Panics of handlers are
     /// caught. Each task does a bounded piece of work and then lets others run; a handler does as its
     /// author likes.
