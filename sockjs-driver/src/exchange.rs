@@ -383,7 +383,7 @@ async fn answered(shard: &Shard, session: SessionKey) {
         if is_waiting {
             return Poll::Ready(());
         }
-        // Mostly the application's task runs next on this very thread, and no timer is needed.
+        // A task that takes the messages mostly runs next on this very thread, and no timer is needed.
         if yields > 0 {
             yields -= 1;
             cx.waker().wake_by_ref();
