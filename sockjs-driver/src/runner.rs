@@ -10,13 +10,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::runtime::Task;
 use crate::session::Inner;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// A session's handler, and who polls it.
 pub(crate) struct Runner {
@@ -60,7 +60,7 @@ impl Runner {
     /// Polls the handler, by whoever has moved the state. Says whether it is due again, which the caller
     /// sees to.
     fn poll(&self, waker: &Waker) -> bool {
-        let mut handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut handler = lock(&self.handler);
         let mut cx = Context::from_waker(waker);
         if let Some(future) = &mut *handler
             && future.as_mut().poll(&mut cx).is_pending()
@@ -85,7 +85,7 @@ impl Inner {
     /// Runs the session's handler from now on, at first in a task of its own: what it does before it waits
     /// shall delay no frame.
     pub(crate) fn begin(self: Arc<Self>, handler: Task) {
-        *self.runner.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+        *lock(&self.runner.handler) = Some(handler);
         self.shard.runs(&self);
         if self.runner.call() {
             self.spawn();

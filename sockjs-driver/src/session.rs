@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
@@ -20,7 +20,7 @@ use crate::observe::Span;
 use crate::runner::Runner;
 use crate::shard::{LATEST, Shard};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, lock};
 
 /// One client, from its opening to its end: the application's side.
 ///
@@ -417,8 +417,4 @@ fn forget_peer(extensions: &mut Extensions) {
     if extensions.is_empty() {
         *extensions = Extensions::new();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

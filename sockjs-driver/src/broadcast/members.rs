@@ -16,7 +16,7 @@ use sockjs_core::SessionKey;
 use super::{Envelope, Reached, SENDS_PER_TURN, WhenFull};
 use crate::session::{Inner, SessionHandle};
 use crate::shard::Shard;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// The members of a group in this process: see [`Fanout`](super::Fanout). A clone is the same.
 #[derive(Clone, Debug)]
@@ -237,8 +237,4 @@ impl Place {
 
 fn address(shard: &Arc<Shard>) -> usize {
     Arc::as_ptr(shard).addr()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -28,7 +28,7 @@ mod stream;
 #[cfg(all(test, not(sockjs_shuttle)))]
 mod tests;
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
 pub(crate) use self::{
     clock::{Clock, Patience},
@@ -37,7 +37,7 @@ pub(crate) use self::{
     shared::{ConnectionHandle, Parked},
     stream::Stream,
 };
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::lock;
 
 /// The limits of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -95,10 +95,4 @@ impl ConnectionConfig {
         ];
         zero.into_iter().find_map(|(is_zero, name)| is_zero.then_some(name))
     }
-}
-
-/// Locks, whatever became of the last holder: what these locks guard is changed in single steps,
-/// so a panic elsewhere leaves nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
