@@ -63,6 +63,11 @@ impl App {
         self.is_draining.load(Ordering::Acquire)
     }
 
+    /// Whether the application is asked who may in.
+    pub(crate) fn authorizes(&self) -> bool {
+        self.authorize.is_some()
+    }
+
     /// Who sent a request, `None` if the application does not care, and the time then; before it was
     /// `now`.
     pub(crate) async fn authorize(

@@ -84,12 +84,19 @@ impl Hub {
     {
         let upgrade = upgrade_of(&mut request);
         let (mut head, body) = request.into_parts();
-        let connection = head.extensions.remove::<Connection>();
+        let connection = Connection::take(&mut head.extensions);
         let expects = !body.is_end_stream() && head.headers.contains_key(EXPECT);
-        let peer = Peer::new(
-            head.extensions.get::<PeerAddr>().map(|peer| peer.0),
-            if connection.is_some() { Grade::Socket } else { Grade::Taken },
-        );
+        let peer = head.extensions.get::<PeerAddr>().map(|peer| peer.0);
+        let grade = if connection.is_some() { Grade::Socket } else { Grade::Taken };
+        // Besides the connection and its peer there is nothing, and nobody will look.
+        let is_passed_on = peer.is_some() && head.extensions.len() == 2 && !self.shows_heads;
+        match &connection {
+            Some(connection) if is_passed_on => {
+                connection.pass_on(std::mem::take(&mut head.extensions));
+            }
+            _ => Connection::unmark(&mut head.extensions),
+        }
+        let peer = Peer::new(peer, grade);
         // Good for the first turn too, which mostly follows in the same poll of a task.
         let now = self.app.now();
         let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer, now)))

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use sockjs_core::trace::Traced;
-use sockjs_core::{Endpoint, Quota, Seed, Service};
+use sockjs_core::{BaseUrl, CookieSetting, Endpoint, Quota, Seed, Service};
 
 use crate::app::App;
 use crate::claim::Budget;
@@ -19,6 +19,8 @@ pub(crate) struct Hub {
     pub(crate) shards: Vec<Arc<Shard>>,
     /// For what is on its way from clients.
     pub(crate) incoming: Arc<Budget>,
+    /// The application gets to see the heads of requests, for one of its settings takes them.
+    pub(crate) shows_heads: bool,
     seed: Seed,
     next: AtomicUsize,
 }
@@ -30,6 +32,10 @@ impl Hub {
         let seed = recording::seed()?;
         let app = Arc::new(app);
         let incoming = Budget::new(service.settings().limits.incoming_bytes);
+        let settings = service.settings();
+        let shows_heads = app.authorizes()
+            || matches!(settings.cookie, CookieSetting::Custom(_))
+            || matches!(settings.base_url, BaseUrl::Computed(_));
         let count = shard_count.clamp(1, usize::from(u16::MAX));
         let mut shards = Vec::with_capacity(count);
         for index in 0..count {
@@ -41,7 +47,8 @@ impl Hub {
             }
             shards.push(Shard::new(app.clone(), endpoint));
         }
-        Ok(Self { service, app, shards, incoming, seed, next: AtomicUsize::new(0) })
+        let next = AtomicUsize::new(0);
+        Ok(Self { service, app, shards, incoming, shows_heads, seed, next })
     }
 
     /// The shard of a session over HTTP.

@@ -138,8 +138,11 @@ where
     /// Calls a clone without asking whether it is ready: like hyper, this holds no queue in which
     /// a request could wait.
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(peer);
+        let extensions = request.extensions_mut();
+        // The request before left it there, unless the application has put another one there.
+        if extensions.get() != self.peer.as_ref() {
+            extensions.remove::<PeerAddr>();
+            self.peer.map(|peer| extensions.insert(peer));
         }
         self.service.clone().call(request)
     }

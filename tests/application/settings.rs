@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, request};
 use sockjs_tests::client::{Request, Transport as Way, WebSocket};
 
 use super::support::{App, builder, handing_over, report, wait};
 use crate::adapter::{
-    BindingSetting, Builder, Cause, Limits, OriginPolicy, Server, Services, SockJs, Transport,
+    BindingSetting, Builder, Cause, Limits, OriginPolicy, PeerAddr, Server, Services, SockJs,
+    Transport,
 };
 
 /// A member of `info`.
@@ -72,6 +73,42 @@ fn a_base_url_for_each_client() {
     });
     let request = Request::get("/app/info").header("Host", "example.com");
     assert_eq!(info(&app, &request, "base_url"), Some("http://node.example.com/app".into()));
+}
+
+#[test]
+fn whoever_sees_heads_sees_the_peers_address_in_every_request() {
+    // What panics is answered by 500.
+    let look = |head: &request::Parts| {
+        let peer = head.extensions.get::<PeerAddr>().map(|peer| peer.0.ip().is_loopback());
+        assert_eq!(peer, Some(true));
+    };
+    for app in [
+        App::with(|builder| {
+            builder.authorize(move |head| {
+                look(head);
+                Ok(None)
+            })
+        }),
+        App::with(|builder| {
+            builder.cookie(move |head| {
+                look(head);
+                None
+            })
+        }),
+        App::with(|builder| {
+            builder.base_url_with(move |head| {
+                look(head);
+                String::new()
+            })
+        }),
+    ] {
+        let mut connection = app.connect();
+        for _ in 0..3 {
+            connection.exchange(&Request::get("/app/info")).expect_status(200);
+            let opening = Request::post(app.client().target("xhr"));
+            connection.exchange(&opening).expect_status(200).expect_body("o\n");
+        }
+    }
 }
 
 #[test]

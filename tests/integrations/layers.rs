@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use sockjs_tokio::{Body, SockJs, serve};
+use sockjs_tokio::{Body, PeerAddr, SockJs, serve};
 use tokio::net::TcpStream;
 use tower::Layer as _;
 use tower_http::compression::CompressionLayer;
@@ -172,6 +172,36 @@ async fn who_is_not_known_reaches_no_session_and_who_is_reaches_it_by_name() {
     let mut session = sessions.next().await;
     assert_eq!(session.info().extensions().get::<User>(), Some(&User("bob".into())));
     talk(&mut socket, &mut session).await;
+}
+
+#[tokio::test]
+async fn what_a_layer_says_of_one_request_is_not_said_of_the_next() {
+    #[expect(clippy::result_large_err)] // It is the layer that wants a response.
+    let tell = |request: &mut Request<hyper::body::Incoming>| {
+        let header = |name| request.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let (user, peer) = (header("x-user"), header("x-peer"));
+        user.map(|user| request.extensions_mut().insert(User(user)));
+        peer.map(|peer| request.extensions_mut().insert(PeerAddr(peer.parse().expect("a peer"))));
+        Ok(())
+    };
+    let (mut sessions, connect) =
+        served!(|service| ValidateRequestHeaderLayer::custom(tell).layer(service));
+    let connection = connect().await;
+    let own = connection.local_addr().expect("an address").to_string();
+    let mut client = http1(connection).await;
+    let none = ("x-none", "");
+    let (user, peer) = (("x-user", "ann"), ("x-peer", "192.0.2.1:7"));
+    for (name, value) in [none, none, user, none, peer, none, peer, user, peer, none] {
+        let opening = request("POST", &format!("{}/xhr", session_path("/app")), "");
+        let opening = with_header(opening, name, value);
+        assert_eq!(text(client.send_request(opening).await.expect("an answer")).await, "o\n");
+        let session = sessions.next().await;
+        let told = session.info().peer_addr().expect("a peer").to_string();
+        assert_eq!(told, if name == peer.0 { value } else { &own }, "{name}");
+        let known = session.info().extensions().get::<User>().map(|user| &*user.0);
+        assert_eq!(known, (name == user.0).then_some(value));
+        assert_eq!(session.info().extensions().len(), known.into_iter().count());
+    }
 }
 
 fn websocket_request(url: &str) -> Request<()> {

@@ -75,7 +75,7 @@ where
             return Answer::Refused { status, answering };
         }
         let is_old = request.version() == Version::HTTP_10;
-        request.extensions_mut().insert(self.handle.clone());
+        self.handle.mark(request.extensions_mut());
         let future = self.service.call(request);
         Answer::Asked { future, is_old, answering, chunks: PhantomData }
     }

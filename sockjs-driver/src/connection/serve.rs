@@ -43,7 +43,7 @@ const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// Serves HTTP/1 on a connection until it ends, is upgraded, or fails; nobody is told which.
-/// Requests carry a [`ConnectionHandle`] in their extensions.
+/// Requests carry a [`ConnectionHandle`], for whoever [takes](ConnectionHandle::take) it.
 ///
 /// As everywhere in hyper, the executor's waker drives it; it needs no task of its own.
 pub(crate) fn serve_connection<I, S, B, C>(

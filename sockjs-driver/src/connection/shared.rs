@@ -3,7 +3,7 @@
 use std::{fmt, io::IoSlice, mem, sync::Arc, task::Waker};
 
 use bytes::BytesMut;
-use http::{Response, StatusCode};
+use http::{Extensions, Response, StatusCode};
 use hyper::upgrade::Upgraded;
 
 use super::{
@@ -16,9 +16,13 @@ use crate::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-/// A request's way to the connection that carries it, found in the request's extensions under
-/// this type.
+/// A request's way to the connection that carries it, which is to be [taken](Self::take) out of the
+/// request's extensions.
 pub(crate) struct ConnectionHandle<C: Chunk>(pub(super) Arc<Shared<C>>);
+
+/// Where it is in there. Empty in what waits for the next request, lest a connection keep itself.
+#[derive(Clone)]
+struct Mark<C: Chunk>(Option<ConnectionHandle<C>>);
 
 impl<C: Chunk> ConnectionHandle<C> {
     /// Notes that a chunk's bytes are given to hyper: to be called within the `poll_frame` that
@@ -49,6 +53,34 @@ impl<C: Chunk> ConnectionHandle<C> {
         self.0.holds.store(false, Ordering::Release);
         let held = mem::take(&mut *lock(&self.0.held));
         ((self.0.open)(upgraded), held)
+    }
+
+    /// Tells a request that it is of this connection.
+    pub(super) fn mark(&self, extensions: &mut Extensions) {
+        if extensions.is_empty() {
+            *extensions = mem::take(&mut *lock(&self.0.spare));
+        }
+        match extensions.get_mut() {
+            Some(Mark(handle)) => *handle = Some(self.clone()),
+            None => drop(extensions.insert(Mark(Some(self.clone())))),
+        }
+    }
+
+    /// Takes the connection out of a request's extensions, if it is one of ours. What is left of it there is
+    /// [passed on](Self::pass_on) or [removed](Self::unmark).
+    pub(crate) fn take(extensions: &mut Extensions) -> Option<Self> {
+        extensions.get_mut::<Mark<C>>()?.0.take()
+    }
+
+    /// Leaves no trace of a connection in a request's extensions.
+    pub(crate) fn unmark(extensions: &mut Extensions) {
+        extensions.remove::<Mark<C>>();
+    }
+
+    /// Takes extensions of a request that hold for the connection's other ones too: the next one gets them.
+    pub(crate) fn pass_on(&self, extensions: Extensions) {
+        let before = mem::replace(&mut *lock(&self.0.spare), extensions);
+        drop(before);
     }
 
     /// Marks the answer to a request of this connection whose upgrade will be [opened](Self::open): it
@@ -118,6 +150,9 @@ pub(super) struct Shared<C: Chunk> {
     /// What is written from now on is held back.
     holds: AtomicBool,
     held: Mutex<BytesMut>,
+    /// What all requests are told alike, from one for the next: to put it together each time costs a request
+    /// four allocations.
+    spare: Mutex<Extensions>,
     /// Knows the socket's type, which handles do not.
     open: fn(Upgraded) -> Stream,
 }
@@ -138,6 +173,7 @@ impl<C: Chunk> Shared<C> {
             waker: Mutex::new(None),
             holds: AtomicBool::new(false),
             held: Mutex::new(BytesMut::new()),
+            spare: Mutex::default(),
             open,
         }
     }
@@ -226,5 +262,30 @@ impl<C: Chunk> Shared<C> {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+#[cfg(all(test, not(sockjs_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_passed_on_finds_the_next_request_and_keeps_no_connection() {
+        let handle = ConnectionHandle::<u32>(Arc::new(Shared::new(|upgraded| upgraded.into())));
+        let shared = Arc::downgrade(&handle.0);
+        let mut extensions = Extensions::new();
+        handle.mark(&mut extensions);
+        extensions.insert("for all requests");
+        for _ in 0..3 {
+            let taken = ConnectionHandle::<u32>::take(&mut extensions).expect("it is marked");
+            assert!(ConnectionHandle::<u32>::take(&mut extensions).is_none());
+            taken.pass_on(mem::take(&mut extensions));
+            handle.mark(&mut extensions);
+            assert_eq!(extensions.get(), Some(&"for all requests"));
+        }
+        let taken = ConnectionHandle::<u32>::take(&mut extensions).expect("it is marked");
+        taken.pass_on(extensions);
+        drop((taken, handle));
+        assert!(shared.upgrade().is_none());
     }
 }

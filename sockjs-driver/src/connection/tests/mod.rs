@@ -81,10 +81,10 @@ struct App {
 impl App {
     async fn answer(
         self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
         let path = request.uri().path().to_owned();
-        let handle = request.extensions().get::<ConnectionHandle<u32>>().unwrap().clone();
+        let handle = ConnectionHandle::<u32>::take(request.extensions_mut()).unwrap();
         let _ = self.events.send(Event::Asked(path.clone()));
         let _ = self.handles.send(handle.clone());
         let full = |body: Bytes| Full::new(body).boxed_unsync();
