@@ -75,13 +75,16 @@ impl Transport {
 
     /// `Content-Type` of responses; WebSockets have none.
     pub(crate) fn content_type(self) -> Option<HeaderValue> {
-        let value = match self {
-            Self::Websocket | Self::RawWebsocket => return None,
-            Self::Xhr | Self::XhrStreaming | Self::Jsonp => "application/javascript; charset=UTF-8",
-            Self::EventSource => "text/event-stream",
-            Self::HtmlFile => "text/html; charset=UTF-8",
-        };
-        Some(HeaderValue::from_static(value))
+        const SCRIPT: HeaderValue =
+            HeaderValue::from_static("application/javascript; charset=UTF-8");
+        const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+        const PAGE: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
+        match self {
+            Self::Websocket | Self::RawWebsocket => None,
+            Self::Xhr | Self::XhrStreaming | Self::Jsonp => Some(SCRIPT),
+            Self::EventSource => Some(EVENTS),
+            Self::HtmlFile => Some(PAGE),
+        }
     }
 
     /// Whether responses have a prelude: those that stream do.

@@ -25,6 +25,7 @@ pub(super) struct Scanner {
     certain: bool,
 }
 
+#[derive(Clone, Copy)]
 enum Line {
     Start,
     /// At the line's start, a carriage return.
@@ -69,28 +70,30 @@ impl Scanner {
         if self.cut {
             *self = Self { body_left: self.body_left, certain: self.certain, ..Self::new() };
         }
-        let mut at = 0;
+        let (mut line, mut at) = (self.line, 0);
         while let Some(&byte) = bytes.get(at) {
             if self.body_left > 0 {
                 let left = bytes.len() - at;
                 let taken = usize::try_from(self.body_left).unwrap_or(usize::MAX).min(left);
                 self.body_left -= taken as u64;
                 self.cut = self.body_left == 0;
-                return at + taken;
+                at += taken;
+                break;
             }
             at += 1;
-            self.line = match (&self.line, byte) {
+            line = match (line, byte) {
                 (Line::Start | Line::Return, b'\n') => {
+                    line = Line::Start;
                     if self.end() {
-                        return at;
+                        break;
                     }
-                    Line::Start
+                    line
                 }
                 (_, b'\n') => Line::Start,
                 (Line::Start, b'\r') => Line::Return,
                 (Line::Start, b'c' | b'C') => self.name(Field::ContentLength, 0, bytes, &mut at),
                 (Line::Start, b't' | b'T') => self.name(Field::TransferEncoding, 0, bytes, &mut at),
-                (Line::Name(field, matched), _) => self.name(*field, *matched, bytes, &mut at),
+                (Line::Name(field, matched), _) => self.name(field, matched, bytes, &mut at),
                 (Line::Length, b'0'..=b'9') => {
                     let digit = u64::from(byte - b'0');
                     let length = self.content_length.unwrap_or(0);
@@ -108,7 +111,8 @@ impl Scanner {
                 }
             };
         }
-        bytes.len()
+        self.line = line;
+        at
     }
 
     /// hyper has made a request of what was last handed out; its body has this length, or is
@@ -153,6 +157,10 @@ impl Scanner {
         self.begun = true;
         let wanted = field.name().get(matched..).unwrap_or_default();
         let there = bytes.get(*at - 1..).unwrap_or_default();
+        // Most names that begin alike have no colon where this one ends.
+        if there.get(wanted.len().saturating_sub(1)).is_some_and(|end| *end != b':') {
+            return Line::Rest;
+        }
         let most = wanted.len().min(there.len());
         let is_match = wanted.iter().zip(there).all(|(a, b)| *a == b.to_ascii_lowercase());
         if !is_match {
