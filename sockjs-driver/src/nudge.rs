@@ -4,11 +4,11 @@
 //! nothing for it. And the handler and the pump of a WebSocket share a task: what the one does for
 //! the other while that is polled must not wake it, for it would be polled once more, for nothing.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{Mutex, lock};
 use crate::waiting::Known;
 
 /// What a task may be woken for.
@@ -39,8 +39,8 @@ struct Board {
     task: Mutex<Option<Waker>>,
 }
 
-/// Leaves a note, and wakes the task unless it is at it.
-struct Caller<const NOTE: u8>(Arc<Board>);
+/// The handler's way to the board; the shard, which calls much more often, has the board itself.
+struct ForHandler(Arc<Board>);
 
 impl Notes {
     /// All are left: the first look is due.
@@ -51,12 +51,12 @@ impl Notes {
 
     /// Leaves [`Note::SHARD`].
     pub(crate) fn shard(&self) -> Waker {
-        Arc::new(Caller::<{ Note::SHARD_BIT }>(self.board.clone())).into()
+        self.board.clone().into()
     }
 
     /// Leaves [`Note::HANDLER`].
     pub(crate) fn handler(&self) -> Waker {
-        Arc::new(Caller::<{ Note::HANDLER_BIT }>(self.board.clone())).into()
+        Arc::new(ForHandler(self.board.clone())).into()
     }
 
     /// The task is polled, until [`end`](Self::end).
@@ -68,7 +68,7 @@ impl Notes {
     /// This is the task.
     pub(crate) fn wakes(&mut self, waker: &Waker) {
         if self.task.changes(waker) {
-            *self.board.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+            *lock(&self.board.task) = Some(waker.clone());
         }
     }
 
@@ -90,19 +90,36 @@ impl Notes {
     }
 }
 
-impl<const NOTE: u8> Wake for Caller<NOTE> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let before = self.0.notes.fetch_or(NOTE, Ordering::AcqRel);
-        if before & (NOTE | Note::POLLED) != 0 {
+impl Board {
+    /// Leaves a note, and wakes the task unless it is at it.
+    fn leave(&self, note: Note) {
+        let before = self.notes.fetch_or(note.0, Ordering::AcqRel);
+        if before & (note.0 | Note::POLLED) != 0 {
             return;
         }
-        let task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let task = lock(&self.task).clone();
         if let Some(task) = task {
             task.wake();
         }
+    }
+}
+
+impl Wake for Board {
+    fn wake(self: Arc<Self>) {
+        self.leave(Note::SHARD);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.leave(Note::SHARD);
+    }
+}
+
+impl Wake for ForHandler {
+    fn wake(self: Arc<Self>) {
+        self.0.leave(Note::HANDLER);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.leave(Note::HANDLER);
     }
 }

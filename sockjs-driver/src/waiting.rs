@@ -62,8 +62,9 @@ impl Wakers {
     }
 }
 
-/// What waits for one session.
+/// What waits for one session: a cache line of its own.
 #[derive(Default)]
+#[repr(align(64))]
 pub(crate) struct Place {
     /// Whose place it is now; an index is used again.
     key: Option<SessionKey>,

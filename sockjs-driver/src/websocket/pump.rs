@@ -78,6 +78,8 @@ pub(super) struct Pump {
     has_unparsed: bool,
     /// A buffer was longer than what is kept while idle.
     has_grown: bool,
+    /// Something was read since `claim` was on no more than is there.
+    has_claimed: bool,
     phase: Phase,
 }
 
@@ -144,6 +146,7 @@ impl Pump {
             has_begun: false,
             has_unparsed: false,
             has_grown: false,
+            has_claimed: false,
             phase: Phase::Open,
         }
     }
@@ -263,6 +266,7 @@ impl Pump {
         self.input.extend_from_slice(buf.filled());
         self.has_grown |= self.input.capacity() > IDLE_BUFFER_BYTES;
         self.has_unparsed = true;
+        self.has_claimed = true;
         if !self.batch.is_empty() {
             self.ahead_bytes += buf.filled().len();
         }
@@ -440,12 +444,13 @@ impl Pump {
             let buffers = [&mut self.input, &mut self.output];
             self.has_grown = buffers.into_iter().fold(false, |kept, buf| give_back(buf) | kept);
         }
-        if self.batch.is_empty() && self.batch.capacity() > 16 {
-            self.batch = Vec::new();
-        }
-        if self.batch.is_empty() {
+        if self.has_claimed && self.batch.is_empty() {
+            if self.batch.capacity() > 16 {
+                self.batch = Vec::new();
+            }
             // Less than was allowed already.
             let _ = self.claim.hold(self.unfinished_bytes());
+            self.has_claimed = false;
         }
     }
 }
