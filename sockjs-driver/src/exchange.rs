@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
-use http::{HeaderMap, Method, Request, Response, request};
+use http::{Extensions, HeaderMap, Method, Request, Response, request};
 use hyper::rt::Sleep;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
@@ -84,19 +84,8 @@ impl Hub {
     {
         let upgrade = upgrade_of(&mut request);
         let (mut head, body) = request.into_parts();
-        let connection = Connection::take(&mut head.extensions);
+        let (connection, peer) = self.sender_of(&mut head.extensions);
         let expects = !body.is_end_stream() && head.headers.contains_key(EXPECT);
-        let peer = head.extensions.get::<PeerAddr>().map(|peer| peer.0);
-        let grade = if connection.is_some() { Grade::Socket } else { Grade::Taken };
-        // Besides the connection and its peer there is nothing, and nobody will look.
-        let is_passed_on = peer.is_some() && head.extensions.len() == 2 && !self.shows_heads;
-        match &connection {
-            Some(connection) if is_passed_on => {
-                connection.pass_on(std::mem::take(&mut head.extensions));
-            }
-            _ => Connection::unmark(&mut head.extensions),
-        }
-        let peer = Peer::new(peer, grade);
         // Good for the first turn too, which mostly follows in the same poll of a task.
         let now = self.app.now();
         let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer, now)))
@@ -111,6 +100,20 @@ impl Hub {
             }
         };
         Answering { hub: self, answer }
+    }
+
+    /// The connection that carries a request, if it is one of ours, and who is at its other end.
+    fn sender_of(&self, extensions: &mut Extensions) -> (Option<Connection>, Peer) {
+        let connection = Connection::take(extensions);
+        let address = extensions.get::<PeerAddr>().map(|peer| peer.0);
+        // Besides the connection and its peer there is nothing, and nobody will look.
+        let is_passed_on = address.is_some() && extensions.len() == 2 && !self.shows_heads;
+        match &connection {
+            Some(connection) if is_passed_on => connection.pass_on(std::mem::take(extensions)),
+            _ => Connection::unmark(extensions),
+        }
+        let grade = if connection.is_some() { Grade::Socket } else { Grade::Taken };
+        (connection, Peer::new(address, grade))
     }
 
     fn route(&self, head: request::Parts, peer: &Peer, now: Timestamp) -> Route {

@@ -142,7 +142,9 @@ where
         // The request before left it there, unless the application has put another one there.
         if extensions.get() != self.peer.as_ref() {
             extensions.remove::<PeerAddr>();
-            self.peer.map(|peer| extensions.insert(peer));
+            if let Some(peer) = self.peer {
+                extensions.insert(peer);
+            }
         }
         self.service.clone().call(request)
     }
