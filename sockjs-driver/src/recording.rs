@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use sockjs_core::Seed;
 use sockjs_core::trace::{MAGIC, Traced};
 
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, lock};
 
 /// A trace of all that services are told, to be replayed by [`sockjs_core::trace::replay`]. Several
 /// services may share one; a clone is the same recording.
@@ -101,8 +101,4 @@ impl fmt::Debug for Recording {
             .field("is_redacted", &self.0.is_redacted)
             .finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

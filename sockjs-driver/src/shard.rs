@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Sleep;
@@ -21,7 +21,7 @@ use crate::guard::Handed;
 use crate::observe::{Flow, Seen};
 use crate::session::Inner;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::waiting::{Waiting, WakerId};
 
 /// For turns that do nothing to which the time matters: an older one counts as the latest one seen,
@@ -346,12 +346,12 @@ impl Shard {
     }
 
     fn handlers(&self) -> MutexGuard<'_, Handlers> {
-        self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.handlers)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic inside a turn would be a bug of ours in one session; the others go on.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
