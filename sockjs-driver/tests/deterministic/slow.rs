@@ -121,13 +121,37 @@ fn one_that_pings_without_reading_the_answers_is_cut() {
     let mut scene = Scene::new();
     let plug = connect(&scene);
     scene.run_for(Duration::from_secs(1));
+    ping_too_much(&plug);
+    scene.run_for(Duration::from_secs(15));
+    assert!(plug.is_ended());
+    assert_eq!(scene.lines(), ["+11.000s application: websocket: SlowConsumer"]);
+}
+
+fn ping_too_much(plug: &Plug) {
     for _ in 0..2_000 {
         // A mask of zeroes leaves the payload as it is.
         plug.send(&[&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[b'x'; 125]].concat());
     }
-    scene.run_for(Duration::from_secs(15));
+}
+
+#[test]
+fn one_that_catches_up_has_all_the_time_again() {
+    let mut scene = Scene::new();
+    let plug = connect(&scene);
+    scene.run_for(Duration::from_secs(1));
+    ping_too_much(&plug);
+    scene.run_for(Duration::from_secs(9));
+    for _ in 0..100 {
+        plug.receive_most(ROOM);
+        scene.run_for(Duration::from_millis(1));
+    }
+    assert!(plug.receive_most(ROOM).is_empty(), "all is written");
+    ping_too_much(&plug);
+    scene.run_for(Duration::from_secs(9));
+    assert!(!plug.is_ended());
+    scene.run_for(Duration::from_secs(2));
     assert!(plug.is_ended());
-    assert_eq!(scene.lines(), ["+11.000s application: websocket: SlowConsumer"]);
+    assert_eq!(scene.lines(), ["+20.100s application: websocket: SlowConsumer"]);
 }
 
 #[test]
