@@ -8,13 +8,15 @@ function median(values) {
 }
 
 /**
- * The median of what `of` makes of each round's figures, by the cells' keys. A machine that is slow for some seconds is so
- * for all servers of a round.
+ * The median of what `of` makes of each round's figures and of the kernel's parts, both by the cells' keys. A machine that is
+ * slow for some seconds is so for all servers of a round.
  */
 function over(row, of) {
-  const rounds = Array.from({ length: row.rounds }, (_, round) =>
-    of(Object.fromEntries(Object.entries(row.cells).map(([key, { values }]) => [key, values?.[round] ?? NaN]))),
-  );
+  const cells = Object.entries(row.cells);
+  const rounds = Array.from({ length: row.rounds }, (_, round) => {
+    const each = (list) => Object.fromEntries(cells.map(([key, cell]) => [key, cell[list]?.[round] ?? NaN]));
+    return of(each('values'), each('kernels'));
+  });
   return median(rounds.filter(Number.isFinite));
 }
 

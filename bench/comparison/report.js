@@ -71,14 +71,38 @@ function figures(rows) {
   const machine = `${processor}, ${os.cpus().length} processors, Linux ${linux}, Node ${process.versions.node}`;
   const range = loads.length ? `${round(Math.min(...loads))} to ${round(Math.max(...loads))}` : 'not known';
   return `
-${machine}. Medians of ${rounds} rounds; load average of the machine meanwhile: ${range}. From its lowest to its highest
-round, a figure spreads by ${spread(measured, rows)} of its median, for half of them.
+${machine}. ${builds(measured, rows)}
+Medians of ${rounds} rounds; load average of the machine meanwhile: ${range}. From its lowest to its highest round, a figure
+spreads by ${spread(measured, rows)} of its median, for half of them.
 
 ${table(measured, rows)}
 ${failures(measured, rows)}
 ${goals(measured, rows)}
+${kernelTable(measured, rows)}
 ${curveTables(measured, rows)}
 ${modelTable(rows)}`;
+}
+
+function builds(measured, rows) {
+  const areGuided = [...new Set(measured.map(({ id }) => rows[id].areGuided))];
+  if (areGuided.length > 1) return 'Of the servers in Rust, some are built by a profile of their use.';
+  return areGuided[0] ? 'Servers in Rust are built by profiles of their use.' : 'Servers in Rust are built without a profile.';
+}
+
+/** What of a message is the kernel's, which no server saves: with what else it costs gone, nobody would reach more. */
+function kernelTable(measured, rows) {
+  const lines = measured.filter(({ isRate }) => isRate).flatMap(({ id, title, goals: [goal] }) => {
+    const micros = (key) => over(rows[id], (values) => 1e6 / values[key]);
+    const kernel = (key) => over(rows[id], (values, kernels) => (1e6 / values[key]) * kernels[key]);
+    const most = over(rows[id], (values, kernels) => values.tokio / kernels.tokio / values.node);
+    if (!Number.isFinite(most)) return [];
+    const figures = ['tokio', 'engineioxide', 'bare', 'node'].flatMap((key) => [micros(key), kernel(key)]);
+    return [[title, ...figures.map((value) => (Number.isFinite(value) ? round(value) : '')), `${round(most)} ×`, `${goal.must} ×`]];
+  });
+  const servers = ['tokio', 'engineioxide', 'bare', 'Node'].flatMap((server) => [server, 'kernel']);
+  return `µs of processor time a message, and of it the kernel's part; and what this server would be to Node if the kernel's part were all.
+
+${markdown(['workload', ...servers, 'kernel alone ÷ Node', 'must'], lines)}`;
 }
 
 function modelTable(rows) {

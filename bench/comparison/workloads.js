@@ -33,7 +33,7 @@ const NO_MORE = { name: 'at 100,000 ÷ at 100', unit: '×', most: true, must: 1.
 
 function row(id, title, measure, load, servers, goals) {
   const cells = servers.map((server) => ({ key: server, server, load }));
-  return { id, title, measure, cells, goals };
+  return { id, title, measure, isRate: measure === RATE, cells, goals };
 }
 
 function memory(id, title, load, servers, goals, lasting = false) {

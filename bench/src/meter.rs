@@ -8,7 +8,7 @@ use nix::unistd::{Pid, getpid};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::process::{Memory, cpu};
+use crate::process::{Memory, Ticks, cpu};
 
 /// Between the last opening and the first message, so that the application has seen the opening.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -60,6 +60,7 @@ pub(crate) struct Meter {
 #[derive(Clone, Copy, Default)]
 struct Used {
     server: Duration,
+    ticks: Ticks,
     own: Duration,
 }
 
@@ -72,6 +73,8 @@ pub struct Report {
     pub seconds: f64,
     /// Processor time of the server meanwhile, if its process was named.
     pub server_cpu_seconds: Option<f64>,
+    /// The kernel's part of it, from 0 to 1.
+    pub server_kernel: Option<f64>,
     /// Processor time of the generator meanwhile.
     pub own_cpu_seconds: f64,
     /// From the moment that a message was sent, or due, to its arrival.
@@ -197,7 +200,8 @@ impl Meter {
 
     fn used(&self) -> Result<Used> {
         let server = self.server.map(cpu).transpose()?.unwrap_or_default();
-        Ok(Used { server, own: cpu(getpid())? })
+        let ticks = self.server.map(Ticks::of).transpose()?.unwrap_or_default();
+        Ok(Used { server, ticks, own: cpu(getpid())? })
     }
 
     fn close(&mut self, now: Instant) -> Result<()> {
@@ -209,6 +213,7 @@ impl Meter {
             server_cpu_seconds: self
                 .server
                 .map(|_| (used.server - self.start.server).as_secs_f64()),
+            server_kernel: used.ticks.kernel_since(self.start.ticks),
             own_cpu_seconds: (used.own - self.start.own).as_secs_f64(),
             latency_micros: Latency {
                 p50: micros(0.5),
@@ -250,10 +255,14 @@ impl fmt::Display for Report {
         }
         if let (Some(cpu), Some(per_second)) = (self.server_cpu_seconds, self.per_cpu_second()) {
             let percent = cpu / self.seconds * 100.0;
-            writeln!(
+            write!(
                 f,
                 "server: {percent:.0} % of a processor, {per_second:.0} messages a CPU second"
             )?;
+            match self.server_kernel {
+                Some(part) => writeln!(f, ", {:.0} % of it the kernel's", part * 100.0)?,
+                None => writeln!(f)?,
+            }
         }
         if let (Some(before), Some(after)) = (self.memory_before, self.memory_after) {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);

@@ -4,9 +4,10 @@
 #![forbid(unsafe_code)]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use lexopt::prelude::*;
 use sockjs_bench::Result;
@@ -42,6 +43,7 @@ fn run() -> Result<()> {
                 options.disconnect_delay = Some(Duration::from_secs(parser.value()?.parse()?));
             }
             Long("sessions") => options.sessions = Some(parser.value()?.parse()?),
+            Long("end-with-input") => end_with_input(),
             _ => return Err(argument.unexpected().into()),
         }
     }
@@ -50,6 +52,14 @@ fn run() -> Result<()> {
         "async-std" => async_std::task::block_on(run_on_async_std(&options)),
         _ => Err("--runtime: known are tokio, async-std".into()),
     }
+}
+
+/// Ends this process when its input does, and in order: a profile of its use is written at the end.
+fn end_with_input() {
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        process::exit(0)
+    });
 }
 
 #[tokio::main]

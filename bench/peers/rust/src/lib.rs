@@ -2,6 +2,8 @@
 //! holds, turn it around, write once.
 #![forbid(unsafe_code)]
 
+use std::{env, io, process, thread};
+
 use tungstenite::handshake::derive_accept_key;
 
 /// What is read at a time.
@@ -12,6 +14,16 @@ pub struct Echo {
     input: Vec<u8>,
     filled: usize,
     is_upgraded: bool,
+}
+
+/// With `--end-with-input`, ends this process when its input does, and in order: a profile of its use is written at the end.
+pub fn end_with_input() {
+    if env::args().any(|argument| argument == "--end-with-input") {
+        thread::spawn(|| {
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            process::exit(0)
+        });
+    }
 }
 
 /// The peer sent what a client must not.

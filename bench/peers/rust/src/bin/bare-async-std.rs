@@ -7,6 +7,7 @@ use async_std::task;
 use sockjs_bench_peers::Echo;
 
 fn main() -> std::io::Result<()> {
+    sockjs_bench_peers::end_with_input();
     task::block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("listening on http://{}", listener.local_addr()?);

@@ -56,6 +56,7 @@ impl EngineIoHandler for Broadcast {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    sockjs_bench_peers::end_with_input();
     let config = |path: &'static str| EngineIoConfig::builder().req_path(path).build();
     let broadcast = Arc::new(Broadcast::default());
     let broadcast = EngineIoService::with_config(broadcast, config("/broadcast"));
