@@ -3,7 +3,7 @@
 
 const { execFileSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
-const { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } = require('node:fs');
+const { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
 
 const { run } = require('./run');
@@ -22,6 +22,7 @@ function build(source, options, directory, program) {
  */
 async function buildGuided(source, options, directory, program, train) {
   const host = rustc(['--print', 'host-tuple']).trim();
+  const merge = merger(host);
   const compile = (into, flag) => {
     // Unlike `RUSTFLAGS`, which are split at spaces; without `--target`, build scripts would be built so too.
     const flags = { CARGO_ENCODED_RUSTFLAGS: flag };
@@ -36,21 +37,27 @@ async function buildGuided(source, options, directory, program, train) {
     rmSync(raw, { recursive: true, force: true });
     mkdirSync(raw, { recursive: true });
     await train(profiled, { LLVM_PROFILE_FILE: join(raw, '%p.profraw') });
-    run(merger(), ['merge', '-o', profile, ...readdirSync(raw).map((name) => join(raw, name))], directory);
+    // Never half a profile by that name.
+    run(merge, ['merge', '-o', `${profile}.new`, ...readdirSync(raw).map((name) => join(raw, name))], directory);
+    renameSync(`${profile}.new`, profile);
   }
   return compile(join(directory, 'built'), `-Cprofile-use=${profile}`);
 }
 
-/** The `llvm-profdata` of the LLVM that the compiler has, from Debian if it is missing. */
-function merger() {
+/** The `llvm-profdata` of the LLVM that the compiler has: rustup's, or else Debian's, installed if it is missing. */
+function merger(host) {
   const [, major] = /LLVM version: (\d+)/.exec(rustc(['-vV']));
   const name = `llvm-profdata-${major}`;
+  const rustups = join(rustc(['--print', 'sysroot']).trim(), 'lib/rustlib', host, 'bin/llvm-profdata');
+  if (existsSync(rustups)) return rustups;
   try {
     execFileSync(name, ['--version'], { stdio: 'ignore' });
+    return name;
   } catch {
-    run('apt-get', ['update', '-qq'], '/');
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', `llvm-${major}`], '/');
+    console.error(`installing llvm-${major}, for ${name}; --plain builds without`);
   }
+  run('apt-get', ['update', '-qq'], '/');
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', `llvm-${major}`], '/');
   return name;
 }
 

@@ -84,23 +84,25 @@ ${modelTable(rows)}`;
 }
 
 function builds(measured, rows) {
-  const areGuided = [...new Set(measured.map(({ id }) => rows[id].areGuided))];
+  const areGuided = [...new Set(measured.map(({ id }) => Boolean(rows[id].areGuided)))];
   if (areGuided.length > 1) return 'Of the servers in Rust, some are built by a profile of their use.';
   return areGuided[0] ? 'Servers in Rust are built by profiles of their use.' : 'Servers in Rust are built without a profile.';
 }
 
-/** What of a message is the kernel's, which no server saves: with what else it costs gone, nobody would reach more. */
+/** What of a message is the kernel's, in the two digits that its ticks are good for. */
 function kernelTable(measured, rows) {
   const lines = measured.filter(({ isRate }) => isRate).flatMap(({ id, title, goals: [goal] }) => {
     const micros = (key) => over(rows[id], (values) => 1e6 / values[key]);
     const kernel = (key) => over(rows[id], (values, kernels) => (1e6 / values[key]) * kernels[key]);
     const most = over(rows[id], (values, kernels) => values.tokio / kernels.tokio / values.node);
     if (!Number.isFinite(most)) return [];
-    const figures = ['tokio', 'engineioxide', 'bare', 'node'].flatMap((key) => [micros(key), kernel(key)]);
-    return [[title, ...figures.map((value) => (Number.isFinite(value) ? round(value) : '')), `${round(most)} ×`, `${goal.must} ×`]];
+    const shown = (value, digits) => (Number.isFinite(value) ? value.toPrecision(digits) : '');
+    const figures = ['tokio', 'engineioxide', 'bare', 'node'].flatMap((key) => [shown(micros(key), 3), shown(kernel(key), 2)]);
+    return [[title, ...figures, `${shown(most, 2)} ×`, `${goal.must} ×`]];
   });
+  if (lines.length === 0) return '';
   const servers = ['tokio', 'engineioxide', 'bare', 'Node'].flatMap((server) => [server, 'kernel']);
-  return `µs of processor time a message, and of it the kernel's part; and what this server would be to Node if the kernel's part were all.
+  return `µs of processor time a message, and of it the kernel's part; and what this server would be to Node if the kernel's part of it were all.
 
 ${markdown(['workload', ...servers, 'kernel alone ÷ Node', 'must'], lines)}`;
 }

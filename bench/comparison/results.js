@@ -15,10 +15,6 @@ class Results {
     }
   }
 
-  has(id) {
-    return id in this.rows;
-  }
-
   clear() {
     this.rows = {};
     this.save();

@@ -46,10 +46,16 @@ async function serveToTheEnd(command, environment, use) {
   const options = { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, ...environment } };
   const child = start([...SERVER, ...command, '--end-with-input'], options);
   const ended = once(child, 'exit');
-  const result = await use(await address(child), child.pid);
-  child.stdin.end();
-  await ended;
-  return result;
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+  try {
+    await use(await address(child), child.pid);
+    child.stdin.end();
+    const [code] = await ended;
+    if (code !== 0) throw new Error('the server did not end in order');
+  } finally {
+    clearTimeout(timer);
+    child.kill('SIGKILL');
+  }
 }
 
 /** The address that a server prints first. */
