@@ -31,8 +31,8 @@ impl Hub {
     pub(crate) fn new(service: Service, app: App, shard_count: usize) -> io::Result<Self> {
         let seed = recording::seed()?;
         let app = Arc::new(app);
-        let incoming = Budget::new(service.settings().limits.incoming_bytes);
         let settings = service.settings();
+        let incoming = Budget::new(settings.limits.incoming_bytes);
         let shows_heads = app.authorizes()
             || matches!(settings.cookie, CookieSetting::Custom(_))
             || matches!(settings.base_url, BaseUrl::Computed(_));

@@ -118,13 +118,18 @@ fn one_that_takes_a_byte_now_and_then_is_cut_as_well() {
 
 #[test]
 fn one_that_pings_without_reading_the_answers_is_cut() {
+    let (mut scene, plug) = flood_of_pings();
+    scene.run_for(Duration::from_secs(15));
+    assert!(plug.is_ended());
+    assert_eq!(scene.lines(), ["+11.000s application: websocket: SlowConsumer"]);
+}
+
+fn flood_of_pings() -> (Scene, Plug) {
     let mut scene = Scene::new();
     let plug = connect(&scene);
     scene.run_for(Duration::from_secs(1));
     ping_too_much(&plug);
-    scene.run_for(Duration::from_secs(15));
-    assert!(plug.is_ended());
-    assert_eq!(scene.lines(), ["+11.000s application: websocket: SlowConsumer"]);
+    (scene, plug)
 }
 
 fn ping_too_much(plug: &Plug) {
@@ -136,10 +141,7 @@ fn ping_too_much(plug: &Plug) {
 
 #[test]
 fn one_that_catches_up_has_all_the_time_again() {
-    let mut scene = Scene::new();
-    let plug = connect(&scene);
-    scene.run_for(Duration::from_secs(1));
-    ping_too_much(&plug);
+    let (mut scene, plug) = flood_of_pings();
     scene.run_for(Duration::from_secs(9));
     for _ in 0..100 {
         plug.receive_most(ROOM);
