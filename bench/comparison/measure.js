@@ -4,7 +4,7 @@
 const os = require('node:os');
 
 const { median } = require('./median');
-const { generate, serve, serveToTheEnd } = require('./run');
+const { generate, serve } = require('./run');
 
 /**
  * Figures of each cell: `{ value, values, low, high, server, generator, kernels }`, or `{ failed }`. `values` and `kernels`, the
@@ -63,9 +63,11 @@ function sample(workload, cell, server, pace) {
 async function train(workloads, server, environment) {
   for (const { cells } of workloads.filter(({ isRate }) => isRate)) {
     for (const { load } of cells.filter((cell) => cell.server === server.id)) {
-      await serveToTheEnd(server.start, environment, (url, pid) =>
-        generate(url, server.dialect, load, ['--server-pid', `${pid}`, '--warmup', '0', '--seconds', '1']),
-      );
+      const use = async (url, pid, end) => {
+        await generate(url, server.dialect, load, ['--server-pid', `${pid}`, '--warmup', '0', '--seconds', '1']);
+        await end();
+      };
+      await serve([...server.start, '--end-with-input'], use, environment);
     }
   }
 }

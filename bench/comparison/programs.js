@@ -10,10 +10,10 @@ const { run } = require('./run');
 
 const BUILD = ['build', '--profile', 'production', '--quiet', '--locked'];
 
-/** Builds a program, and maybe no more than it. Returns where it is. */
-function build(source, options, directory, program) {
-  run('cargo', [...BUILD, '--target-dir', directory, ...options], source);
-  return join(directory, 'production', program);
+/** Builds a program, with these variables of the environment. Returns where it is. */
+function build(source, options, directory, program, environment = {}) {
+  run('cargo', [...BUILD, '--target-dir', directory, ...options, '--bin', program], source, environment);
+  return join(directory, environment.CARGO_BUILD_TARGET ?? '', 'production', program);
 }
 
 /**
@@ -23,12 +23,9 @@ function build(source, options, directory, program) {
 async function buildGuided(source, options, directory, program, train) {
   const host = rustc(['--print', 'host-tuple']).trim();
   const merge = merger(host);
-  const compile = (into, flag) => {
-    // Unlike `RUSTFLAGS`, which are split at spaces; without `--target`, build scripts would be built so too.
-    const flags = { CARGO_ENCODED_RUSTFLAGS: flag };
-    run('cargo', [...BUILD, '--target', host, '--target-dir', into, ...options, '--bin', program], source, flags);
-    return join(into, host, 'production', program);
-  };
+  // `RUSTFLAGS` would be split at spaces; and without a target, build scripts would be built so too.
+  const compile = (into, flag) =>
+    build(source, options, into, program, { CARGO_ENCODED_RUSTFLAGS: flag, CARGO_BUILD_TARGET: host });
   const raw = join(directory, 'raw');
   const profiled = compile(join(directory, 'profiled'), `-Cprofile-generate=${raw}`);
   // Its name is of what was used: by another name, Cargo sees that the program is to be built again.

@@ -29,32 +29,24 @@ function start(command, options) {
   return child;
 }
 
-/** Starts a server for as long as `use`, which is given its address and the process's number, takes. */
-async function serve(command, use) {
-  const child = start([...SERVER, ...command], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const ended = once(child, 'exit');
-  try {
-    return await use(await address(child), child.pid);
-  } finally {
-    child.kill('SIGKILL');
-    await ended;
-  }
-}
-
-/** The same, for a server that is to end in order, so that it writes what it writes at its end. */
-async function serveToTheEnd(command, environment, use) {
+/**
+ * Starts a server for as long as `use` takes. That is given its address, the number of its process, and how to have it end in
+ * order, so that it writes what it writes at its end: all others are killed.
+ */
+async function serve(command, use, environment = {}) {
   const options = { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, ...environment } };
-  const child = start([...SERVER, ...command, '--end-with-input'], options);
+  const child = start([...SERVER, ...command], options);
   const ended = once(child, 'exit');
-  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
-  try {
-    await use(await address(child), child.pid);
+  const end = async () => {
     child.stdin.end();
     const [code] = await ended;
     if (code !== 0) throw new Error('the server did not end in order');
+  };
+  try {
+    return await use(await address(child), child.pid, end);
   } finally {
-    clearTimeout(timer);
     child.kill('SIGKILL');
+    await ended;
   }
 }
 
@@ -85,4 +77,4 @@ async function generate(url, dialect = [], load, more) {
   return JSON.parse(output[0]);
 }
 
-module.exports = { run, serve, serveToTheEnd, generate };
+module.exports = { run, serve, generate };

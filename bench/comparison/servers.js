@@ -66,7 +66,7 @@ const packages = {
  */
 async function install(wanted, root, cache, areGuided) {
   // The generator is in ours.
-  build(root, ['-p', 'sockjs-bench', '--bin', 'sockjs-bench'], join(root, 'target'), 'sockjs-bench');
+  build(root, ['-p', 'sockjs-bench'], join(root, 'target'), 'sockjs-bench');
   const places = new Map();
   const ready = [];
   for (const server of wanted) {
