@@ -62,7 +62,7 @@ fn end_with_input() {
     });
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn run_on_tokio(options: &Options) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(ANY_PORT).await?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -32,7 +32,7 @@ enum Answer {
     Stream(UnboundedReceiver<Bytes>),
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     sockjs_bench_peers::end_with_input();
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -5,7 +5,7 @@ use sockjs_bench_peers::Echo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     sockjs_bench_peers::end_with_input();
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -54,7 +54,7 @@ impl EngineIoHandler for Broadcast {
     fn on_binary(self: &Arc<Self>, _: Bytes, _: Arc<Socket<()>>) {}
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     sockjs_bench_peers::end_with_input();
     let config = |path: &'static str| EngineIoConfig::builder().req_path(path).build();
