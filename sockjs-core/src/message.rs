@@ -46,6 +46,12 @@ impl Message {
         Self(Content::Text { text: text.into(), json: Json::Unknown })
     }
 
+    /// A text of which it is known already that nothing in it is escaped when it is sent.
+    pub(crate) fn plain(text: &str) -> Self {
+        debug_assert!(quote::is_plain(text), "something in it is to be escaped");
+        Self(Content::Text { text: text.into(), json: Json::Plain })
+    }
+
     /// A binary message; only the raw WebSocket path carries it.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self(Content::Binary(bytes.into()))

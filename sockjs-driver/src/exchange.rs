@@ -26,7 +26,7 @@ use crate::guard::{Attached, Connection, Guard};
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::shard::{Shard, Turn};
-use crate::upload;
+use crate::upload::{self, Collected};
 use crate::websocket::{Handshake, carry};
 
 /// The other end of a request's connection, in the request's extensions; of a session it is
@@ -241,7 +241,10 @@ impl Hub {
         let mut claim = Claim::on(&*self.incoming);
         let runtime = &*self.app.runtime;
         match upload::collect(body, max_bytes, &mut claim, patience, runtime).await {
-            Ok(body) => deliver(shard, session, &body, reply).await.map(Body::full),
+            Ok(Collected { body, was_there }) => {
+                let now = if was_there { now } else { self.app.now() };
+                deliver(shard, session, &body, reply, now).await.map(Body::full)
+            }
             Err(error) => {
                 // What is left of the body cannot be told from a next request.
                 let mut response = reply.unread(error).map(Body::full);
@@ -331,12 +334,13 @@ fn poll(mut guard: Guard, mut connection: Option<Connection>) -> impl Future<Out
     })
 }
 
-/// Passes a body's messages to their session; waits while the application lags.
+/// Passes a body's messages to their session, from `since` on; waits while the application lags.
 async fn deliver(
     shard: &Arc<Shard>,
     session: SessionKey,
     body: &[u8],
     reply: SendReply,
+    since: Timestamp,
 ) -> Response<Bytes> {
     // Room for what most requests bring.
     let mut batch: Vec<Message> = Vec::with_capacity(8);
@@ -344,13 +348,13 @@ async fn deliver(
         return reply.broken(error);
     }
     let is_empty = batch.is_empty();
-    let mut since = None;
+    let mut is_first = true;
     let delivered = poll_fn(|cx| {
+        let now = if std::mem::take(&mut is_first) { since } else { shard.app.now() };
         let mut receives = None;
-        let (delivered, brought) = shard.turn_of_request(session, |turn| {
+        let (delivered, brought) = shard.turn_of_request(now, session, |turn| {
             receives = turn.waiting.known(session).and_then(|place| place.session.clone());
-            let since = *since.get_or_insert(turn.now);
-            match turn.endpoint.handle_messages_since(session, &mut batch, since, turn.now) {
+            match turn.endpoint.handle_messages_since(session, &mut batch, since, now) {
                 Err(Refused::Full) => {
                     turn.waiting.of(session).wait(cx.waker());
                     Poll::Pending
@@ -359,14 +363,14 @@ async fn deliver(
                 Ok(()) => Poll::Ready(Ok(turn.endpoint.has_receiver(session))),
             }
         });
-        if let Some(session) = receives.filter(|_| brought.messages) {
-            session.run();
-        }
-        delivered
+        let Some(session) = receives.filter(|_| brought.messages) else { return delivered };
+        session.run();
+        // Mostly it has answered by now.
+        delivered.map_ok(|is_received| is_received || session.with_inbox(Inbox::is_idle))
     });
     match delivered.await {
-        Ok(is_received) => {
-            if !is_received && !is_empty {
+        Ok(need_not_wait) => {
+            if !need_not_wait && !is_empty {
                 answered(shard, session).await;
             }
             reply.accepted()

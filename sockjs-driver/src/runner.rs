@@ -93,13 +93,13 @@ impl Inner {
     }
 
     /// Polls the handler; if it is being polled, that is done once more by whoever is at it.
-    pub(crate) fn run(self: Arc<Self>) {
+    pub(crate) fn run(self: &Arc<Self>) {
         let runner = &self.runner;
         // A task that is on its way will find nothing left to do.
         if !runner.moves(IDLE, POLLED) && !runner.moves(DUE, POLLED) {
-            self.wake();
+            self.wake_by_ref();
         } else if self.poll() {
-            self.spawn();
+            self.clone().spawn();
         }
     }
 

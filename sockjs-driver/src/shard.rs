@@ -170,15 +170,15 @@ impl Shard {
         result
     }
 
-    /// As [`turn`](Self::turn), by a request, which then runs the handler of its session if there are messages
-    /// for it.
+    /// As [`turn_at`](Self::turn_at), by a request, which then runs the handler of its session if there are
+    /// messages for it.
     pub(crate) fn turn_of_request<R>(
         &self,
+        now: Timestamp,
         session: SessionKey,
         step: impl FnOnce(&mut Turn<'_>) -> R,
     ) -> (R, Brought) {
-        let runs = Some(Runs::Session(session));
-        let (result, aftermath) = self.take_turn(self.app.now(), runs, step);
+        let (result, aftermath) = self.take_turn(now, Some(Runs::Session(session)), step);
         (result, self.finish(aftermath))
     }
 

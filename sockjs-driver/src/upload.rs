@@ -15,6 +15,12 @@ use sockjs_core::limits::DRAINED_BYTES;
 use crate::claim::{Budget, Claim};
 use crate::runtime::Runtime;
 
+/// A whole body, and whether it was there already when it was asked for.
+pub(crate) struct Collected {
+    pub(crate) body: Bytes,
+    pub(crate) was_there: bool,
+}
+
 /// Reads a whole body of at most `max_bytes`, as far as `claim` allows.
 pub(crate) async fn collect<B: Body>(
     body: B,
@@ -22,7 +28,7 @@ pub(crate) async fn collect<B: Body>(
     claim: &mut Claim<impl Deref<Target = Budget>>,
     timeout: Duration,
     runtime: &dyn Runtime,
-) -> Result<Bytes, BodyError> {
+) -> Result<Collected, BodyError> {
     let mut body = pin!(body);
     let mut deadline = Deadline { timeout, runtime, sleep: None };
     let mut first = Bytes::new();
@@ -43,7 +49,8 @@ pub(crate) async fn collect<B: Body>(
             all.extend_from_slice(&data);
         }
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    let body = if all.is_empty() { first } else { all.freeze() };
+    Ok(Collected { body, was_there: deadline.sleep.is_none() })
 }
 
 /// Reads and drops what is left of a refused request's body. Says whether its end was reached, so

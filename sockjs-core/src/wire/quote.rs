@@ -51,7 +51,7 @@ fn next_escape(text: &str, from: usize, html: bool) -> Option<(usize, char)> {
 }
 
 /// How many bytes at the start cannot begin an escaped character; `None` if none can at all.
-fn plain_run(bytes: &[u8], html: bool) -> Option<usize> {
+pub(super) fn plain_run(bytes: &[u8], html: bool) -> Option<usize> {
     find(bytes, |b| is_suspect(*b) | (html & (*b == b'<')))
 }
 

@@ -4,21 +4,28 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Wake, Waker, ready},
     time::{Duration, Instant},
 };
 
 use hyper::rt::{Sleep, Timer};
 
+use super::lock;
+use crate::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+use crate::waiting::Known;
+
 /// One sleep for all deadlines of a connection.
 pub(crate) struct Clock {
     timer: Arc<dyn Timer + Send + Sync>,
-    sleep: Option<(Pin<Box<dyn Sleep>>, Instant)>,
+    alarm: Option<Alarm>,
 }
 
 impl Clock {
     pub(crate) fn new(timer: Arc<dyn Timer + Send + Sync>) -> Self {
-        Self { timer, sleep: None }
+        Self { timer, alarm: None }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -27,21 +34,87 @@ impl Clock {
 
     /// Ready once the deadline has passed. Poll again after every change of the deadline.
     pub(crate) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let (sleep, until) =
-            self.sleep.get_or_insert_with(|| (self.timer.sleep_until(deadline), deadline));
-        if *until > deadline {
-            self.timer.reset(sleep, deadline);
-            *until = deadline;
+        let Self { timer, alarm } = self;
+        let alarm =
+            alarm.get_or_insert_with(|| Alarm::new(timer.sleep_until(deadline), deadline));
+        alarm.is_for(cx.waker());
+        if alarm.until > deadline {
+            alarm.set(&**timer, deadline);
+        } else if alarm.is_asleep() {
+            return Poll::Pending;
         }
-        // Polled every time, registered or not: a cooperative timer may return before it has
-        // stored the waker.
         loop {
-            ready!(sleep.as_mut().poll(cx));
-            if *until == deadline {
+            ready!(alarm.poll());
+            if alarm.until == deadline {
                 return Poll::Ready(());
             }
-            self.timer.reset(sleep, deadline);
-            *until = deadline;
+            alarm.set(&**timer, deadline);
+        }
+    }
+}
+
+/// A sleep with a waker of its own. As long as the runtime keeps that and has not called it, there is no
+/// use in polling the sleep, which a connection would do each time that it is polled itself.
+struct Alarm {
+    sleep: Pin<Box<dyn Sleep>>,
+    until: Instant,
+    bell: Arc<Bell>,
+    waker: Waker,
+    /// What the bell has.
+    task: Known,
+}
+
+/// What the waker calls.
+#[derive(Default)]
+struct Bell {
+    task: Mutex<Option<Waker>>,
+    has_rung: AtomicBool,
+}
+
+/// How often an alarm holds its bell itself: as such and as a waker.
+const OWN_COUNT: usize = 2;
+
+impl Alarm {
+    fn new(sleep: Pin<Box<dyn Sleep>>, until: Instant) -> Self {
+        let bell = Arc::<Bell>::default();
+        let waker = bell.clone().into();
+        Self { sleep, until, bell, waker, task: Known::default() }
+    }
+
+    fn is_for(&mut self, task: &Waker) {
+        if self.task.changes(task) {
+            *lock(&self.bell.task) = Some(task.clone());
+        }
+    }
+
+    fn set(&mut self, timer: &dyn Timer, until: Instant) {
+        timer.reset(&mut self.sleep, until);
+        self.until = until;
+    }
+
+    /// Whether the sleep will call. One that was polled may not, for a cooperative timer can return
+    /// before it has stored the waker.
+    fn is_asleep(&self) -> bool {
+        !self.bell.has_rung.load(Ordering::Acquire) && Arc::strong_count(&self.bell) > OWN_COUNT
+    }
+
+    fn poll(&mut self) -> Poll<()> {
+        // Before the sleep is asked: what rings from here on is a call that was not seen.
+        self.bell.has_rung.store(false, Ordering::Release);
+        self.sleep.as_mut().poll(&mut Context::from_waker(&self.waker))
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.has_rung.store(true, Ordering::Release);
+        let task = lock(&self.task).clone();
+        if let Some(task) = task {
+            task.wake();
         }
     }
 }
@@ -77,5 +150,87 @@ impl<P: Copy + PartialEq> Patience<P> {
 
     pub(crate) fn is_over(&self, clock: &Clock) -> bool {
         self.wait.is_some_and(|(_, deadline)| deadline <= clock.now())
+    }
+}
+
+#[cfg(all(test, not(sockjs_shuttle)))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::ending::tests::Count;
+
+    /// Sleeps that never end by themselves, how often they were polled, and the waker that the last one keeps.
+    #[derive(Default)]
+    struct Told {
+        polls: AtomicUsize,
+        keeps: AtomicBool,
+        ends: AtomicBool,
+        kept: Mutex<Option<Waker>>,
+    }
+
+    struct Nap(Arc<Told>);
+
+    impl Sleep for Nap {}
+
+    impl Future for Nap {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            self.0.polls.fetch_add(1, Ordering::Relaxed);
+            if self.0.ends.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            if self.0.keeps.load(Ordering::Relaxed) {
+                *lock(&self.0.kept) = Some(cx.waker().clone());
+            }
+            Poll::Pending
+        }
+    }
+
+    struct Naps(Arc<Told>);
+
+    impl Timer for Naps {
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
+            Box::pin(Nap(self.0.clone()))
+        }
+
+        fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
+            self.sleep(Duration::ZERO)
+        }
+    }
+
+    #[test]
+    fn a_sleep_is_polled_only_if_something_may_have_come_of_it() {
+        let told = Arc::<Told>::default();
+        let polls = || told.polls.load(Ordering::Relaxed);
+        let mut clock = Clock::new(Arc::new(Naps(told.clone())));
+        #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+        let later = Instant::now() + Duration::from_secs(1);
+        let tasks = [(), ()].map(|()| Arc::<Count>::default());
+        let wakers = tasks.clone().map(Waker::from);
+        let [cx, other] = &mut [&wakers[0], &wakers[1]].map(Context::from_waker);
+        let woken = || [&tasks[0], &tasks[1]].map(|task| task.0.load(Ordering::Relaxed));
+
+        for times in 1..=3 {
+            assert!(clock.poll_until(later, cx).is_pending());
+            assert_eq!(polls(), times, "it kept no waker");
+        }
+        told.keeps.store(true, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert!(clock.poll_until(later, cx).is_pending());
+            assert_eq!(polls(), 4, "it will call");
+        }
+        assert!(clock.poll_until(later - Duration::from_millis(1), cx).is_pending());
+        assert_eq!(polls(), 5, "it is to be earlier");
+        assert!(clock.poll_until(later, other).is_pending());
+        assert_eq!((polls(), woken()), (5, [0, 0]), "another task is to be called, by the same sleep");
+
+        told.ends.store(true, Ordering::Relaxed);
+        lock(&told.kept).take().expect("it was kept").wake();
+        assert_eq!(woken(), [0, 1]);
+        // It has ended at the time that it was set to, and does so again at once at the deadline.
+        assert!(clock.poll_until(later, other).is_ready());
+        assert_eq!(polls(), 7);
     }
 }
