@@ -58,16 +58,19 @@ impl Inbox {
 
     /// Takes messages out of the endpoint: all that there are, up to a limit.
     pub(crate) fn fill(&mut self, endpoint: &mut Traced, key: SessionKey) {
-        self.is_fed = false;
         let mut bytes: usize = self.messages.iter().map(Message::len).sum();
-        while self.messages.len() < AHEAD_COUNT && bytes < AHEAD_BYTES {
-            let Some(message) = endpoint.recv(key) else {
-                self.is_fed = true;
-                return;
-            };
-            bytes += message.len();
-            self.push(message);
+        let has_room =
+            |messages: &VecDeque<_>, bytes| messages.len() < AHEAD_COUNT && bytes < AHEAD_BYTES;
+        if !has_room(&self.messages, bytes) {
+            self.is_fed = false;
+            return;
         }
+        self.is_fed = endpoint.recv_while(key, |message| {
+            bytes += message.len();
+            self.is_idle = false;
+            self.messages.push_back(message);
+            has_room(&self.messages, bytes)
+        });
     }
 
     /// The session ended, with these messages unread.

@@ -324,12 +324,27 @@ impl Endpoint {
 
     /// Takes the client's next message. After `None`, wait for [`Event::Readable`].
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
-        let holding = self.sessions.get_mut(key.slot)?;
-        let message = holding.session.recv(self.service.settings());
-        if message.is_some() {
+        let mut next = None;
+        self.recv_while(key, |message| {
+            next = Some(message);
+            false
+        });
+        next
+    }
+
+    /// Takes the client's messages, as [`recv`](Self::recv) does one by one, until `take`, which gets each,
+    /// wants no more. Says whether nothing is left: then wait for [`Event::Readable`].
+    pub fn recv_while(&mut self, key: SessionKey, mut take: impl FnMut(Message) -> bool) -> bool {
+        let Some(holding) = self.sessions.get_mut(key.slot) else { return true };
+        let mut has_taken = false;
+        let is_empty = holding.session.recv_while(self.service.settings(), |message| {
+            has_taken = true;
+            take(message)
+        });
+        if has_taken {
             self.stir(key.slot);
         }
-        message
+        is_empty
     }
 
     /// The client's next message, which stays where it is: for an application that does not know yet

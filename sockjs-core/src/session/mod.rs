@@ -327,21 +327,32 @@ impl Session {
         self.waits.sender
     }
 
-    /// The application takes a message.
-    pub(crate) fn recv(&mut self, settings: &Settings) -> Option<Message> {
+    /// The application takes messages, as long as `take` wants more. Says whether nothing is left.
+    pub(crate) fn recv_while(
+        &mut self,
+        settings: &Settings,
+        mut take: impl FnMut(Message) -> bool,
+    ) -> bool {
         if !matches!(self.phase, Phase::Opening | Phase::Open) {
-            return None;
+            return true;
         }
-        let message = self.inbox.pop();
-        self.waits.reader |= message.is_none();
+        let mut has_taken = false;
+        let is_empty = loop {
+            let Some(message) = self.inbox.pop() else { break true };
+            has_taken = true;
+            if !take(message) {
+                break false;
+            }
+        };
+        self.waits.reader |= is_empty;
         // What finds nothing makes no room.
-        if message.is_some() {
+        if has_taken {
             if self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
                 self.resume();
             }
             self.rest();
         }
-        message
+        is_empty
     }
 
     /// The application looks at the message that it would take.

@@ -40,6 +40,8 @@ pub enum Op {
     Send { session: usize, text: String },
     /// The application takes a message.
     Recv { session: usize },
+    /// The application takes messages, one and some more.
+    RecvMany { session: usize, more: usize },
     /// The application closes.
     Close { session: usize },
     /// The application's handler panics.
@@ -143,6 +145,7 @@ impl Sim {
             }
             Op::Send { session, .. }
             | Op::Recv { session }
+            | Op::RecvMany { session, .. }
             | Op::Close { session }
             | Op::Panic { session } => {
                 if let Some(at) = session.checked_rem(self.model.opened_count()) {
@@ -174,6 +177,7 @@ impl Sim {
         match op {
             Op::Send { text, .. } => drop(self.send(number, text.as_str())),
             Op::Recv { .. } => drop(self.recv(number)),
+            Op::RecvMany { more, .. } => drop(self.recv_many(number, more.saturating_add(1))),
             Op::Close { .. } => self.close(number, CloseReason::GO_AWAY),
             _ => self.panic(number),
         }

@@ -301,6 +301,19 @@ impl Traced {
         message
     }
 
+    /// Recorded as so many calls of [`recv`](Self::recv).
+    pub fn recv_while(&mut self, key: SessionKey, mut take: impl FnMut(Message) -> bool) -> bool {
+        if self.recorder.is_none() {
+            return self.endpoint.recv_while(key, take);
+        }
+        while let Some(message) = self.recv(key) {
+            if !take(message) {
+                return false;
+            }
+        }
+        true
+    }
+
     pub fn peek(&mut self, key: SessionKey) -> Option<Message> {
         self.call(None, |_| Input::AppPeek { session: number(key) });
         let message = self.endpoint.peek(key);

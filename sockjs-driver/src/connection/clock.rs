@@ -35,8 +35,7 @@ impl Clock {
     /// Ready once the deadline has passed. Poll again after every change of the deadline.
     pub(crate) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let Self { timer, alarm } = self;
-        let alarm =
-            alarm.get_or_insert_with(|| Alarm::new(timer.sleep_until(deadline), deadline));
+        let alarm = alarm.get_or_insert_with(|| Alarm::new(timer.sleep_until(deadline), deadline));
         alarm.is_for(cx.waker());
         if alarm.until > deadline {
             alarm.set(&**timer, deadline);
@@ -224,7 +223,11 @@ mod tests {
         assert!(clock.poll_until(later - Duration::from_millis(1), cx).is_pending());
         assert_eq!(polls(), 5, "it is to be earlier");
         assert!(clock.poll_until(later, other).is_pending());
-        assert_eq!((polls(), woken()), (5, [0, 0]), "another task is to be called, by the same sleep");
+        assert_eq!(
+            (polls(), woken()),
+            (5, [0, 0]),
+            "another task is to be called, by the same sleep"
+        );
 
         told.ends.store(true, Ordering::Relaxed);
         lock(&told.kept).take().expect("it was kept").wake();

@@ -47,6 +47,24 @@ impl Sim {
         message
     }
 
+    /// The application takes messages, at most so many.
+    #[track_caller]
+    pub fn recv_many(&mut self, session: usize, most: usize) -> Vec<Message> {
+        self.turn();
+        let key = self.key(session);
+        let mut messages = Vec::new();
+        self.endpoint.recv_while(key, |message| {
+            messages.push(message);
+            messages.len() < most
+        });
+        for message in &messages {
+            let verdict = self.model.took(key, Some(message));
+            self.verify(verdict);
+        }
+        self.drain();
+        messages
+    }
+
     /// The application takes a message of text.
     ///
     /// # Panics
