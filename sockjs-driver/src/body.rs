@@ -89,6 +89,7 @@ impl Stream {
             taken.taken();
         }
         self.notes.wakes(cx.waker());
+        self.notes.look();
         if !self.notes.take(Note::SHARD) && !self.guard.has_more() {
             return Poll::Pending;
         }

@@ -4,10 +4,10 @@
 //! nothing for it. And the handler and the pump of a WebSocket share a task: what the one does for
 //! the other while that is polled must not wake it, for it would be polled once more, for nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
 
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::waiting::Known;
 
@@ -17,13 +17,14 @@ pub(crate) struct Note(u8);
 
 impl Note {
     /// The shard has something to do here.
-    pub(crate) const SHARD: Self = Self(Self::SHARD_BIT);
+    pub(crate) const SHARD: Self = Self(1);
     /// The application's handler is to be polled: not by what it does for the task itself.
-    pub(crate) const HANDLER: Self = Self(Self::HANDLER_BIT);
-    const SHARD_BIT: u8 = 1;
-    const HANDLER_BIT: u8 = 1 << 1;
+    pub(crate) const HANDLER: Self = Self(1 << 1);
+    /// The socket may have something to read, or take something again.
+    pub(crate) const SOCKET: Self = Self(1 << 2);
+    const ALL: u8 = (1 << 3) - 1;
     /// No note: the task is being polled, and looks at them itself.
-    const POLLED: u8 = 1 << 2;
+    const POLLED: u8 = 1 << 3;
 }
 
 /// The task's side.
@@ -31,22 +32,35 @@ pub(crate) struct Notes {
     board: Arc<Board>,
     /// What the board has for the task.
     task: Known,
+    /// Those that were taken from the board, and not by [`take`](Self::take) yet.
+    taken: u8,
+    /// What the board says without a note: whether the task is being polled.
+    none: u8,
 }
 
 /// What both sides share. One word says it all, so that neither can miss what the other does.
 struct Board {
     notes: AtomicU8,
-    task: Mutex<Option<Waker>>,
+    /// The task, which is mostly the same as long as it lasts: to be woken without a lock.
+    task: OnceLock<Waker>,
+    has_moved: AtomicBool,
+    /// The task that it has moved to.
+    moved: Mutex<Option<Waker>>,
 }
 
-/// The handler's way to the board; the shard, which calls much more often, has the board itself.
-struct ForHandler(Arc<Board>);
+/// Another's way to the board; the shard has the board itself.
+struct To(Arc<Board>, Note);
 
 impl Notes {
     /// All are left: the first look is due.
     pub(crate) fn new() -> Self {
-        let notes = AtomicU8::new(Note::SHARD_BIT | Note::HANDLER_BIT);
-        Self { board: Arc::new(Board { notes, task: Mutex::default() }), task: Known::default() }
+        let board = Board {
+            notes: AtomicU8::new(0),
+            task: OnceLock::new(),
+            has_moved: AtomicBool::new(false),
+            moved: Mutex::default(),
+        };
+        Self { board: Arc::new(board), task: Known::default(), taken: Note::ALL, none: 0 }
     }
 
     /// Leaves [`Note::SHARD`].
@@ -54,39 +68,55 @@ impl Notes {
         self.board.clone().into()
     }
 
-    /// Leaves [`Note::HANDLER`].
-    pub(crate) fn handler(&self) -> Waker {
-        Arc::new(ForHandler(self.board.clone())).into()
+    /// Leaves this note.
+    pub(crate) fn waker(&self, note: Note) -> Waker {
+        Arc::new(To(self.board.clone(), note)).into()
     }
 
-    /// The task is polled, until [`end`](Self::end).
+    /// The task is polled, until [`end`](Self::end). The board was looked at.
     pub(crate) fn begin(&mut self, waker: &Waker) {
+        self.none = Note::POLLED;
         self.wakes(waker);
-        self.board.notes.fetch_or(Note::POLLED, Ordering::AcqRel);
+        self.take_all();
     }
 
     /// This is the task.
     pub(crate) fn wakes(&mut self, waker: &Waker) {
-        if self.task.changes(waker) {
-            *lock(&self.board.task) = Some(waker.clone());
+        if !self.task.changes(waker) {
+            return;
         }
+        if self.board.task.set(waker.clone()).is_err() {
+            *lock(&self.board.moved) = Some(waker.clone());
+            self.board.has_moved.store(true, Ordering::Release);
+        }
+        // Who leaves a note after this sees that; what was left before is taken here.
+        self.take_all();
     }
 
-    /// Takes a note, if it was left.
-    pub(crate) fn take(&self, note: Note) -> bool {
-        let notes = &self.board.notes;
-        notes.load(Ordering::Acquire) & note.0 != 0
-            && notes.fetch_and(!note.0, Ordering::AcqRel) & note.0 != 0
+    /// Looks at the board. Says whether there is any note.
+    pub(crate) fn look(&mut self) -> bool {
+        if self.board.notes.load(Ordering::Acquire) != self.none {
+            self.take_all();
+        }
+        self.taken != 0
     }
 
-    /// Whether any was left.
-    pub(crate) fn is_due(&self) -> bool {
-        self.board.notes.load(Ordering::Acquire) & !Note::POLLED != 0
+    /// Takes a note, if it was there when the board was looked at.
+    pub(crate) fn take(&mut self, note: Note) -> bool {
+        let is_there = self.taken & note.0 != 0;
+        self.taken &= !note.0;
+        is_there
     }
 
     /// The task looks no longer by itself. Says whether it should once more.
-    pub(crate) fn end(&self) -> bool {
-        self.board.notes.fetch_and(!Note::POLLED, Ordering::AcqRel) & !Note::POLLED != 0
+    pub(crate) fn end(&mut self) -> bool {
+        self.none = 0;
+        self.take_all();
+        self.taken != 0
+    }
+
+    fn take_all(&mut self) {
+        self.taken |= self.board.notes.swap(self.none, Ordering::AcqRel) & Note::ALL;
     }
 }
 
@@ -97,7 +127,11 @@ impl Board {
         if before & (note.0 | Note::POLLED) != 0 {
             return;
         }
-        let task = lock(&self.task).clone();
+        if !self.has_moved.load(Ordering::Acquire) {
+            return self.task.get().into_iter().for_each(Waker::wake_by_ref);
+        }
+        // Without the lock, for a waker may run anything.
+        let task = lock(&self.moved).clone();
         if let Some(task) = task {
             task.wake();
         }
@@ -114,12 +148,12 @@ impl Wake for Board {
     }
 }
 
-impl Wake for ForHandler {
+impl Wake for To {
     fn wake(self: Arc<Self>) {
-        self.0.leave(Note::HANDLER);
+        self.0.leave(self.1);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.leave(Note::HANDLER);
+        self.0.leave(self.1);
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Pump {
     is_handler_due: bool,
     notes: Notes,
     handler_waker: Waker,
+    /// Leaves a note too, so that a WebSocket which is only written to is not read each time.
+    socket_waker: Waker,
     /// The shard's.
     waker: Waker,
     io: Stream,
@@ -72,6 +74,8 @@ pub(super) struct Pump {
     may_transmit: bool,
     /// On what is handed and not flushed.
     stopwatch: Stopwatch,
+    /// The socket was found empty, and has not called since.
+    is_drained: bool,
     /// The first turn was taken.
     has_begun: bool,
     /// Something in `input` was not looked at yet.
@@ -122,7 +126,8 @@ impl Pump {
         Self {
             handler: None,
             is_handler_due: false,
-            handler_waker: notes.handler(),
+            handler_waker: notes.waker(Note::HANDLER),
+            socket_waker: notes.waker(Note::SOCKET),
             waker: notes.shard(),
             notes,
             key: guard.session(),
@@ -143,6 +148,7 @@ impl Pump {
             handed: None,
             may_transmit: false,
             stopwatch: Stopwatch::default(),
+            is_drained: false,
             has_begun: false,
             has_unparsed: false,
             has_grown: false,
@@ -168,7 +174,7 @@ impl Pump {
     }
 
     fn poll_all(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
-        if self.rounds(shard, cx).is_ok() {
+        if self.rounds(shard, cx.waker()).is_ok() {
             let is_written = self.output.is_empty();
             ready!(self.deadline.poll(self.phase, is_written, self.write_count, cx));
             if self.phase == Phase::Open {
@@ -178,24 +184,27 @@ impl Pump {
         Poll::Ready(())
     }
 
-    fn rounds(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Result<(), Ended> {
-        let mut is_drained = false;
+    fn rounds(&mut self, shard: &Shard, task: &Waker) -> Result<(), Ended> {
         // The time of this poll: a look at the clock costs as much as a turn.
         let now = shard.app.now();
         for _ in 0..ROUNDS {
             if self.notes.take(Note::HANDLER) | std::mem::take(&mut self.is_handler_due) {
                 self.run_handler();
+                self.notes.look();
+            }
+            if self.notes.take(Note::SOCKET) {
+                self.is_drained = false;
             }
             // The open frame comes before the answer to anything that came with the handshake.
             let has_begun = std::mem::replace(&mut self.has_begun, true);
-            let has_read = has_begun && !is_drained && self.read(cx, &mut is_drained)?;
+            let has_read = has_begun && !self.is_drained && self.read()?;
             if std::mem::take(&mut self.has_unparsed) {
                 self.parse();
             }
             if has_read || self.is_nudged() || self.may_transmit {
                 self.exchange(shard, now)?;
             }
-            match self.poll_flush(cx) {
+            match self.poll_flush() {
                 Poll::Ready(Ok(())) => {
                     if !has_begun {
                         // The answer to the handshake was in it, and is longer than most messages.
@@ -210,14 +219,14 @@ impl Pump {
                 return Err(Ended);
             }
             let has_more = self.may_transmit && self.output.is_empty();
-            let is_watched = is_drained || !self.may_read();
-            let is_called = self.is_handler_due || self.notes.is_due();
+            let is_watched = self.is_drained || !self.may_read();
+            let is_called = self.notes.look() | self.is_handler_due;
             if is_watched && !has_read && !has_more && !is_called {
                 self.give_back_memory();
                 return Ok(());
             }
         }
-        cx.waker().wake_by_ref();
+        task.wake_by_ref();
         Ok(())
     }
 
@@ -244,17 +253,17 @@ impl Pump {
         self.ahead_bytes < READ_BYTES && self.output.len() < OUTPUT_BYTES
     }
 
-    /// Reads what the socket holds. Says whether there was anything; `is_drained` if there is no use
-    /// in asking again until the task is woken.
-    fn read(&mut self, cx: &mut Context<'_>, is_drained: &mut bool) -> Result<bool, Ended> {
+    /// Reads what the socket holds. Says whether there was anything.
+    fn read(&mut self) -> Result<bool, Ended> {
         if !self.may_read() {
             return Ok(false);
         }
         let mut storage = [MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut storage);
+        let cx = &mut Context::from_waker(&self.socket_waker);
         match Pin::new(&mut self.io).poll_read(cx, buf.unfilled()) {
             Poll::Pending => {
-                *is_drained = true;
+                self.is_drained = true;
                 return Ok(false);
             }
             Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
@@ -416,10 +425,11 @@ impl Pump {
         }
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self) -> Poll<io::Result<()>> {
         self.has_grown |= self.output.capacity() > IDLE_BUFFER_BYTES;
         while !self.output.is_empty() {
             let was_blocked = std::mem::replace(&mut self.is_blocked, true);
+            let cx = &mut Context::from_waker(&self.socket_waker);
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.output))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -435,7 +445,7 @@ impl Pump {
                 false => self.output.advance(written),
             }
         }
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(&mut Context::from_waker(&self.socket_waker))
     }
 
     /// A WebSocket that once carried a lot shall not hold it while idle.
