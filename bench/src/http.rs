@@ -11,9 +11,12 @@ pub(crate) fn request(method: &str, host: &str, path: &str, body: &[&[u8]], out:
     for part in [method, " ", path, " HTTP/1.1\r\nHost: ", host, "\r\nOrigin: http://", host] {
         out.extend_from_slice(part.as_bytes());
     }
+    // As pages do: a poll has no body, and so no type of it.
+    if length > 0 {
+        out.extend_from_slice(b"\r\nContent-Type: text/plain");
+    }
     if method == "POST" {
-        let length = format!("\r\nContent-Type: text/plain\r\nContent-Length: {length}");
-        out.extend_from_slice(length.as_bytes());
+        out.extend_from_slice(format!("\r\nContent-Length: {length}").as_bytes());
     }
     out.extend_from_slice(b"\r\n\r\n");
     body.iter().for_each(|part| out.extend_from_slice(part));

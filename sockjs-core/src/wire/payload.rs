@@ -151,7 +151,7 @@ fn plain_strings(
 /// it on.
 fn string_end(bytes: &[u8]) -> Option<(usize, bool)> {
     let ends = |b: &u8| (*b < 0x20) | (*b == b'"') | (*b == b'\\');
-    let at = quote::plain_run(bytes, false)?;
+    let at = quote::find(bytes, |b| quote::is_suspect(*b))?;
     let rest = bytes.get(at..)?;
     if rest.first().is_some_and(ends) {
         return Some((at, true));

@@ -51,7 +51,7 @@ fn next_escape(text: &str, from: usize, html: bool) -> Option<(usize, char)> {
 }
 
 /// How many bytes at the start cannot begin an escaped character; `None` if none can at all.
-pub(super) fn plain_run(bytes: &[u8], html: bool) -> Option<usize> {
+fn plain_run(bytes: &[u8], html: bool) -> Option<usize> {
     find(bytes, |b| is_suspect(*b) | (html & (*b == b'<')))
 }
 
@@ -71,7 +71,7 @@ pub(super) fn find(bytes: &[u8], suspect: impl Fn(&u8) -> bool + Copy) -> Option
 
 /// Whether a byte is escaped or starts a character that may be: 0xE2 leads U+2000–2FFF, 0xEF leads
 /// U+F000–FFFF.
-const fn is_suspect(b: u8) -> bool {
+pub(super) const fn is_suspect(b: u8) -> bool {
     (b < 0x20) | (b == b'"') | (b == b'\\') | (b == 0xE2) | (b == 0xEF)
 }
 
