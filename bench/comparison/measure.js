@@ -16,9 +16,10 @@ async function measure(workload, servers, { rounds, pace }) {
     const server = servers.find(({ id }) => id === cell.server);
     return server ? [{ ...cell, server, reports: [], errors: [] }] : [];
   });
-  const turns = workload.isRate ? pace.turns : 1;
+  const takesTurns = ['turn', 'rated'].includes(workload.lasts);
+  const turns = takesTurns ? pace.turns : 1;
   // What is compared within a turn runs all the while, so that turns can be short. Elsewhere each is alone.
-  const groups = workload.isRate ? [cells] : cells.map((cell) => [cell]);
+  const groups = takesTurns ? [cells] : cells.map((cell) => [cell]);
   for (let round = 0; round < rounds; round += 1) {
     for (const group of groups) await takeTurns(workload, group, round * turns, turns, pace);
   }
@@ -68,8 +69,7 @@ async function begin({ server, lasting, before }) {
 
 /** One report of the generator. */
 function sample(workload, { server, load }, { url, pid }, isFirst, pace) {
-  const lasts = load.startsWith('idle') || workload.id === 'latency' ? pace.idle : pace.seconds;
-  const seconds = workload.isRate ? pace.turn : lasts;
+  const seconds = pace[workload.lasts];
   const warmup = isFirst ? pace.warmup * (server.warmup ?? 1) : pace.again;
   return generate(url, server.dialect, load, ['--server-pid', `${pid}`, '--warmup', `${warmup}`, '--seconds', `${seconds}`]);
 }

@@ -33,12 +33,13 @@ const NO_MORE = { name: 'at 100,000 ÷ at 100', unit: '×', most: true, must: 1.
 
 function row(id, title, measure, load, servers, goals) {
   const cells = servers.map((server) => ({ key: server, server, load }));
-  return { id, title, measure, isRate: measure === RATE, cells, goals };
+  const isRate = measure === RATE;
+  return { id, title, measure, isRate, lasts: isRate ? 'turn' : 'rated', cells, goals };
 }
 
 function memory(id, title, load, servers, goals, lasting = false) {
   const cells = servers.map((server) => ({ key: server, server, load, lasting }));
-  return { id, title, measure: MEMORY, cells, goals };
+  return { id, title, measure: MEMORY, lasts: 'idle', cells, goals };
 }
 
 /** Cost of a message at each of these points. `lines` are of the plot: what is measured at a point. */
@@ -46,7 +47,7 @@ function curve(id, title, axis, lines) {
   const cells = lines.flatMap(({ server, points, lasting = false, before, load }) =>
     points.map((x) => ({ key: `${server} ${x}`, server, lasting, before: before?.(x), load: load(x) })),
   );
-  return { id, title, measure: COST, axis, lines, cells, goals: [] };
+  return { id, title, measure: COST, lasts: 'alone', axis, lines, cells, goals: [] };
 }
 
 const beside = (server, points) => ({
@@ -109,6 +110,7 @@ const workloads = [
       beside('tokio', [100, 1000, 10_000, 100_000]),
       beside('node', [100, 1000, 10_000]),
     ]),
+    lasts: 'turn',
     goals: [{ ...NO_MORE, of: (values) => values['tokio 100000'] / values['tokio 100'] }],
   },
   curve('websockets', 'WebSocket echo, all sessions in turn, 100 messages in flight in all', 'WebSockets', [
