@@ -63,7 +63,12 @@ async function takeTurns(workload, cells, first, turns, pace) {
 /** Starts a cell's server, as the cell wants it. */
 async function begin({ server, lasting, before }) {
   const running = await serve([...server.start, ...(lasting ? server.lasting : [])]);
-  if (before) await generate(running.url, server.dialect, before, ['--seconds', '0']);
+  try {
+    if (before) await generate(running.url, server.dialect, before, ['--seconds', '0']);
+  } catch (error) {
+    await running.kill();
+    throw error;
+  }
   return running;
 }
 

@@ -9,7 +9,9 @@ class Results {
     this.path = path;
     this.rows = {};
     try {
-      this.rows = JSON.parse(readFileSync(path, 'utf8'));
+      const rows = Object.entries(JSON.parse(readFileSync(path, 'utf8')));
+      // What was measured before there were turns, by another method, is not to be seen beside what is measured now.
+      this.rows = Object.fromEntries(rows.filter(([, { turns }]) => turns));
     } catch (error) {
       if (error.code !== 'ENOENT') throw error;
     }

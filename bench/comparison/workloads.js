@@ -1,7 +1,7 @@
 // What is measured and what it must reach.
 //
-// A workload has cells, which take turns in each round. In a row of the table a cell is a server; on a curve it is a server
-// and a point.
+// A workload has cells, and lasts what is said in bench/compare: whether they take turns too. In a row of the table a cell is a
+// server; on a curve it is a server and a point.
 'use strict';
 
 const RATE = { unit: 'messages', less: false, of: (report) => report.messages / report.server_cpu_seconds };
@@ -57,7 +57,7 @@ const beside = (server, points) => ({
   before: (x) => `idle /echo --state detached --sessions ${x}`,
   load: () => 'echo /echo',
 });
-const turns = (server, points) => ({
+const spread = (server, points) => ({
   server,
   points,
   load: (x) => `echo /echo --sessions ${x} --window 100`,
@@ -114,9 +114,9 @@ const workloads = [
     goals: [{ ...NO_MORE, of: (values) => values['tokio 100000'] / values['tokio 100'] }],
   },
   curve('websockets', 'WebSocket echo, all sessions in turn, 100 messages in flight in all', 'WebSockets', [
-    turns('tokio', [100, 1000, 5000, 15_000]),
-    turns('node', [100, 1000, 5000]),
-    turns('bare', [100, 1000, 5000, 15_000]),
+    spread('tokio', [100, 1000, 5000, 15_000]),
+    spread('node', [100, 1000, 5000]),
+    spread('bare', [100, 1000, 5000, 15_000]),
   ]),
   curve('size', 'WebSocket echo, 100 sessions, by size of a message', 'bytes of a message', [
     size('tokio', [16, 256, 1024, 4096, 16_384, 65_536]),

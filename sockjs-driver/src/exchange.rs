@@ -86,7 +86,7 @@ impl Hub {
         let (mut head, body) = request.into_parts();
         let (connection, peer) = self.sender_of(&mut head.extensions);
         let expects = !body.is_end_stream() && head.headers.contains_key(EXPECT);
-        // Good for the first turn too, which mostly follows in the same poll of a task.
+        // Good for the first turns too, which mostly follow in the same poll of a task.
         let now = self.app.now();
         let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer, now)))
             .unwrap_or_else(|_| Route::Respond(panicked()));

@@ -17,7 +17,7 @@ use hyper::upgrade::Upgraded;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use sockjs_tokio::{Builder, Cause, CloseReason, Grade, Serve, Session, SockJs, serve};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -346,6 +346,23 @@ async fn an_idle_connection_ends_and_one_with_a_stream_does_not() {
     session.send("x").await.expect("it is open");
     assert_eq!(piece(&mut stream).await.as_deref(), Some("a[\"x\"]\n"));
     talk(&mut socket, &mut talking).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_the_good_bye_is_cut_off() {
+    let (idle, stall) = (Duration::from_millis(200), Duration::from_millis(300));
+    let limits = |serve: Serve<SockJs>| {
+        serve.with_limits(|limits| (limits.idle_timeout, limits.write_stall) = (idle, stall))
+    };
+    let server = Server::with(|builder| builder, limits).await;
+    let mut io = server.socket().await;
+    let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let hello = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &empty_settings[..]].concat();
+    io.write_all(&hello).await.expect("it is open");
+    // It is told, and says no more.
+    let mut told = Vec::new();
+    let read = soon("the connection ends", io.read_to_end(&mut told)).await;
+    assert!(read.is_err() || told.len() > empty_settings.len());
 }
 
 #[tokio::test]

@@ -333,7 +333,7 @@ impl Endpoint {
     }
 
     /// Takes the client's messages, as [`recv`](Self::recv) does one by one, until `take`, which gets each,
-    /// wants no more. Says whether nothing is left: then wait for [`Event::Readable`].
+    /// wants no more. Says whether it found nothing more: then wait for [`Event::Readable`].
     pub fn recv_while(&mut self, key: SessionKey, mut take: impl FnMut(Message) -> bool) -> bool {
         let Some(holding) = self.sessions.get_mut(key.slot) else { return true };
         let mut has_taken = false;

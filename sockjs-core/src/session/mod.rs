@@ -327,7 +327,7 @@ impl Session {
         self.waits.sender
     }
 
-    /// The application takes messages, as long as `take` wants more. Says whether nothing is left.
+    /// The application takes messages, as long as `take` wants more. Says whether it found nothing more.
     pub(crate) fn recv_while(
         &mut self,
         settings: &Settings,

@@ -34,26 +34,29 @@ impl Clock {
 
     /// Ready once the deadline has passed. Poll again after every change of the deadline.
     pub(crate) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { timer, alarm } = self;
-        let alarm = alarm.get_or_insert_with(|| Alarm::new(timer.sleep_until(deadline), deadline));
+        let timer = &*self.timer;
+        let alarm =
+            self.alarm.get_or_insert_with(|| Alarm::new(timer.sleep_until(deadline), deadline));
         alarm.is_for(cx.waker());
         if alarm.until > deadline {
-            alarm.set(&**timer, deadline);
+            alarm.set(timer, deadline);
         } else if alarm.is_asleep() {
             return Poll::Pending;
         }
         loop {
             ready!(alarm.poll());
             if alarm.until == deadline {
+                // A sleep that has ended is not asked again, also for a later deadline.
+                self.alarm = None;
                 return Poll::Ready(());
             }
-            alarm.set(&**timer, deadline);
+            alarm.set(timer, deadline);
         }
     }
 }
 
-/// A sleep with a waker of its own. As long as the runtime keeps that and has not called it, there is no
-/// use in polling the sleep, which a connection would do each time that it is polled itself.
+/// A sleep with a waker of its own, which tells when to poll it: else a connection would do so each time that
+/// it is polled itself.
 struct Alarm {
     sleep: Pin<Box<dyn Sleep>>,
     until: Instant,
@@ -64,18 +67,16 @@ struct Alarm {
 }
 
 /// What the waker calls.
-#[derive(Default)]
 struct Bell {
     task: Mutex<Option<Waker>>,
+    /// Since the sleep was last polled. One that is pending for another reason than the time, as that of a
+    /// cooperative runtime may be, rings for that.
     has_rung: AtomicBool,
 }
 
-/// How often an alarm holds its bell itself: as such and as a waker.
-const OWN_COUNT: usize = 2;
-
 impl Alarm {
     fn new(sleep: Pin<Box<dyn Sleep>>, until: Instant) -> Self {
-        let bell = Arc::<Bell>::default();
+        let bell = Arc::new(Bell { task: Mutex::default(), has_rung: AtomicBool::new(true) });
         let waker = bell.clone().into();
         Self { sleep, until, bell, waker, task: Known::default() }
     }
@@ -91,10 +92,9 @@ impl Alarm {
         self.until = until;
     }
 
-    /// Whether the sleep will call. One that was polled may not, for a cooperative timer can return
-    /// before it has stored the waker.
+    /// Whether the sleep was pending and has not called since.
     fn is_asleep(&self) -> bool {
-        !self.bell.has_rung.load(Ordering::Acquire) && Arc::strong_count(&self.bell) > OWN_COUNT
+        !self.bell.has_rung.load(Ordering::Acquire)
     }
 
     fn poll(&mut self) -> Poll<()> {
@@ -159,16 +159,18 @@ mod tests {
     use super::*;
     use crate::ending::tests::Count;
 
-    /// Sleeps that never end by themselves, how often they were polled, and the waker that the last one keeps.
+    /// Sleeps that end when they are told to, and then are of no further use.
     #[derive(Default)]
     struct Told {
         polls: AtomicUsize,
-        keeps: AtomicBool,
-        ends: AtomicBool,
+        made: AtomicUsize,
+        /// So many of them have ended.
+        ended: AtomicUsize,
+        yields: AtomicBool,
         kept: Mutex<Option<Waker>>,
     }
 
-    struct Nap(Arc<Told>);
+    struct Nap(Arc<Told>, usize);
 
     impl Sleep for Nap {}
 
@@ -176,14 +178,18 @@ mod tests {
         type Output = ();
 
         fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-            self.0.polls.fetch_add(1, Ordering::Relaxed);
-            if self.0.ends.load(Ordering::Relaxed) {
-                return Poll::Ready(());
+            let told = &*self.0;
+            told.polls.fetch_add(1, Ordering::Relaxed);
+            if told.yields.load(Ordering::Relaxed) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            if self.0.keeps.load(Ordering::Relaxed) {
-                *lock(&self.0.kept) = Some(cx.waker().clone());
+            // Before it looks whether it has ended, as some runtimes do.
+            *lock(&told.kept) = Some(cx.waker().clone());
+            match self.1 <= told.ended.load(Ordering::Relaxed) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
             }
-            Poll::Pending
         }
     }
 
@@ -191,7 +197,8 @@ mod tests {
 
     impl Timer for Naps {
         fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
-            Box::pin(Nap(self.0.clone()))
+            let number = self.0.made.fetch_add(1, Ordering::Relaxed) + 1;
+            Box::pin(Nap(self.0.clone(), number))
         }
 
         fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
@@ -206,34 +213,41 @@ mod tests {
         let mut clock = Clock::new(Arc::new(Naps(told.clone())));
         #[expect(clippy::disallowed_methods, reason = "any instant will do")]
         let later = Instant::now() + Duration::from_secs(1);
+        let moment = Duration::from_millis(1);
+        let (sooner, latest) = (later - moment, later + moment);
         let tasks = [(), ()].map(|()| Arc::<Count>::default());
         let wakers = tasks.clone().map(Waker::from);
         let [cx, other] = &mut [&wakers[0], &wakers[1]].map(Context::from_waker);
         let woken = || [&tasks[0], &tasks[1]].map(|task| task.0.load(Ordering::Relaxed));
 
+        told.yields.store(true, Ordering::Relaxed);
         for times in 1..=3 {
             assert!(clock.poll_until(later, cx).is_pending());
-            assert_eq!(polls(), times, "it kept no waker");
+            assert_eq!((polls(), woken()), (times, [times, 0]), "it calls for another poll");
         }
-        told.keeps.store(true, Ordering::Relaxed);
+        told.yields.store(false, Ordering::Relaxed);
         for _ in 0..3 {
             assert!(clock.poll_until(later, cx).is_pending());
             assert_eq!(polls(), 4, "it will call");
         }
-        assert!(clock.poll_until(later - Duration::from_millis(1), cx).is_pending());
+        assert!(clock.poll_until(sooner, cx).is_pending());
         assert_eq!(polls(), 5, "it is to be earlier");
         assert!(clock.poll_until(later, other).is_pending());
-        assert_eq!(
-            (polls(), woken()),
-            (5, [0, 0]),
-            "another task is to be called, by the same sleep"
-        );
+        assert_eq!((polls(), woken()), (5, [3, 0]), "another task, by the same sleep");
 
-        told.ends.store(true, Ordering::Relaxed);
-        lock(&told.kept).take().expect("it was kept").wake();
-        assert_eq!(woken(), [0, 1]);
-        // It has ended at the time that it was set to, and does so again at once at the deadline.
-        assert!(clock.poll_until(later, other).is_ready());
+        // The sleep for the sooner deadline ends, and is set to the later one.
+        let ring = || lock(&told.kept).take().expect("it was kept").wake();
+        told.ended.store(told.made.load(Ordering::Relaxed), Ordering::Relaxed);
+        ring();
+        assert_eq!(woken(), [3, 1]);
+        assert!(clock.poll_until(later, other).is_pending());
         assert_eq!(polls(), 7);
+        told.ended.store(told.made.load(Ordering::Relaxed), Ordering::Relaxed);
+        ring();
+        assert!(clock.poll_until(later, other).is_ready());
+        // And a next one is not taken for asleep because that kept the waker.
+        let made = told.made.load(Ordering::Relaxed);
+        assert!(clock.poll_until(latest, other).is_pending());
+        assert_eq!((polls(), told.made.load(Ordering::Relaxed)), (9, made + 1));
     }
 }

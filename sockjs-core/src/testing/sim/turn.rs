@@ -53,10 +53,11 @@ impl Sim {
         self.turn();
         let key = self.key(session);
         let mut messages = Vec::new();
-        self.endpoint.recv_while(key, |message| {
+        let is_empty = self.endpoint.recv_while(key, |message| {
             messages.push(message);
             messages.len() < most
         });
+        self.ensure(is_empty || messages.len() == most, 10, "it stopped too soon");
         for message in &messages {
             let verdict = self.model.took(key, Some(message));
             self.verify(verdict);
