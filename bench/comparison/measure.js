@@ -1,4 +1,4 @@
-// Runs one workload: rounds, each with fresh servers that take turns.
+// Runs one workload: rounds, in which its cells take turns, a fresh server for each.
 'use strict';
 
 const os = require('node:os');
@@ -8,75 +8,30 @@ const { generate, serve } = require('./run');
 
 /**
  * Figures of each cell: `{ value, values, low, high, server, generator, kernels }`, or `{ failed }`. `values` and `kernels`, the
- * kernel's part of the server's processor time, have each turn's, and null where that failed; `server` and `generator` are
- * parts of a processor. There are `turns` in all.
+ * kernel's part of the server's processor time, have each round's, and null where that failed; `server` and `generator` are
+ * parts of a processor.
  */
 async function measure(workload, servers, { rounds, pace }) {
-  const cells = workload.cells.flatMap((cell) => {
-    const server = servers.find(({ id }) => id === cell.server);
-    return server ? [{ ...cell, server, reports: [], errors: [] }] : [];
-  });
-  const takesTurns = ['turn', 'rated'].includes(workload.lasts);
-  const turns = takesTurns ? pace.turns : 1;
-  // What is compared within a turn runs all the while, so that turns can be short. Elsewhere each is alone.
-  const groups = takesTurns ? [cells] : cells.map((cell) => [cell]);
+  const seen = {};
   for (let round = 0; round < rounds; round += 1) {
-    for (const group of groups) await takeTurns(workload, group, round * turns, turns, pace);
-  }
-  const seen = cells.map(({ key, reports, errors }) => {
-    // What fails in one turn only is counted by the others.
-    return [key, reports.some(Boolean) ? summary(workload, reports) : { failed: errors[0] }];
-  });
-  return { rounds, turns: rounds * turns, load: os.loadavg()[0], cells: Object.fromEntries(seen) };
-}
-
-/** Starts these cells' servers and measures each in each turn, as long as nothing is wrong with it. */
-async function takeTurns(workload, cells, first, turns, pace) {
-  const running = new Map();
-  const attempt = async (cell, step) => {
-    try {
-      await step();
-    } catch (error) {
-      console.error(`${workload.id}, ${cell.key}: ${error.message}`);
-      cell.errors.push(error.message);
-      await running.get(cell)?.kill();
-      running.delete(cell);
-    }
-  };
-  try {
-    for (const cell of cells) {
-      cell.reports.push(...Array(turns).fill(null));
-      await attempt(cell, async () => running.set(cell, await begin(cell)));
-    }
-    for (let turn = 0; turn < turns; turn += 1) {
-      for (const cell of [...running.keys()]) {
-        await attempt(cell, async () => {
-          cell.reports[first + turn] = await sample(workload, cell, running.get(cell), turn === 0, pace);
-        });
+    for (const cell of workload.cells) {
+      const server = servers.find(({ id }) => id === cell.server);
+      if (!server) continue;
+      const { reports, errors } = (seen[cell.key] ??= { reports: [], errors: [] });
+      try {
+        reports[round] = await sample(workload, cell, server, pace);
+      } catch (error) {
+        console.error(`${workload.id}, ${cell.key}: ${error.message}`);
+        reports[round] = null;
+        errors.push(error.message);
       }
     }
-  } finally {
-    await Promise.all([...running.values()].map((server) => server.kill()));
   }
-}
-
-/** Starts a cell's server, as the cell wants it. */
-async function begin({ server, lasting, before }) {
-  const running = await serve([...server.start, ...(lasting ? server.lasting : [])]);
-  try {
-    if (before) await generate(running.url, server.dialect, before, ['--seconds', '0']);
-  } catch (error) {
-    await running.kill();
-    throw error;
-  }
-  return running;
-}
-
-/** One report of the generator. */
-function sample(workload, { server, load }, { url, pid }, isFirst, pace) {
-  const seconds = pace[workload.lasts];
-  const warmup = isFirst ? pace.warmup * (server.warmup ?? 1) : pace.again;
-  return generate(url, server.dialect, load, ['--server-pid', `${pid}`, '--warmup', `${warmup}`, '--seconds', `${seconds}`]);
+  const cells = Object.entries(seen).map(([key, { reports, errors }]) => {
+    // What fails in one round only is counted by the others.
+    return [key, reports.some(Boolean) ? summary(workload, reports) : { failed: errors[0] }];
+  });
+  return { rounds, load: os.loadavg()[0], cells: Object.fromEntries(cells) };
 }
 
 function summary({ measure }, reports) {
@@ -94,17 +49,25 @@ function summary({ measure }, reports) {
   };
 }
 
+/** One report of the generator. */
+function sample(workload, cell, server, pace) {
+  return serve([...server.start, ...(cell.lasting ? server.lasting : [])], async (url, pid) => {
+    if (cell.before) await generate(url, server.dialect, cell.before, ['--seconds', '0']);
+    const seconds = cell.load.startsWith('idle') || workload.id === 'latency' ? pace.idle : pace.seconds;
+    const warmup = pace.warmup * (server.warmup ?? 1);
+    return generate(url, server.dialect, cell.load, ['--server-pid', `${pid}`, '--warmup', `${warmup}`, '--seconds', `${seconds}`]);
+  });
+}
+
 /** Has a server used by the loads that it is measured with, a second each, so that it writes a profile of that use. */
 async function train(workloads, server, environment) {
   for (const { cells } of workloads.filter(({ isRate }) => isRate)) {
     for (const { load } of cells.filter((cell) => cell.server === server.id)) {
-      const { url, pid, kill, end } = await serve([...server.start, '--end-with-input'], environment);
-      try {
+      const use = async (url, pid, end) => {
         await generate(url, server.dialect, load, ['--server-pid', `${pid}`, '--warmup', '0', '--seconds', '1']);
         await end();
-      } finally {
-        await kill();
-      }
+      };
+      await serve([...server.start, '--end-with-input'], use, environment);
     }
   }
 }

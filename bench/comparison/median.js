@@ -8,16 +8,16 @@ function median(values) {
 }
 
 /**
- * The median of what `of` makes of each turn's figures and of the kernel's parts, both by the cells' keys. A machine that is
- * slow for some seconds is so for all servers of a turn.
+ * The median of what `of` makes of each round's figures and of the kernel's parts, both by the cells' keys. A machine that is
+ * slow for some seconds is so for all servers of a round.
  */
 function over(row, of) {
   const cells = Object.entries(row.cells);
-  const turns = Array.from({ length: row.turns }, (_, turn) => {
-    const each = (list) => Object.fromEntries(cells.map(([key, cell]) => [key, cell[list]?.[turn] ?? NaN]));
+  const rounds = Array.from({ length: row.rounds }, (_, round) => {
+    const each = (list) => Object.fromEntries(cells.map(([key, cell]) => [key, cell[list]?.[round] ?? NaN]));
     return of(each('values'), each('kernels'));
   });
-  return median(turns.filter(Number.isFinite));
+  return median(rounds.filter(Number.isFinite));
 }
 
 module.exports = { median, over };

@@ -65,15 +65,15 @@ function line(workload, row) {
 function figures(rows) {
   const measured = workloads.filter(({ id }) => rows[id]);
   const loads = measured.map(({ id }) => rows[id].load);
-  const all = (part) => [...new Set(measured.map(({ id }) => rows[id][part]))].sort((a, b) => a - b).join(' or ');
+  const rounds = [...new Set(measured.map(({ id }) => rows[id].rounds))].join(' or ');
   const [{ model: processor }] = os.cpus();
   const linux = os.release().split('-')[0];
   const machine = `${processor}, ${os.cpus().length} processors, Linux ${linux}, Node ${process.versions.node}`;
   const range = loads.length ? `${round(Math.min(...loads))} to ${round(Math.max(...loads))}` : 'not known';
   return `
 ${machine}. ${builds(measured, rows)}
-Medians of ${all('turns')} turns, in ${all('rounds')} rounds of fresh servers; load average of the machine meanwhile: ${range}. From
-its lowest to its highest turn, a figure spreads by ${spread(measured, rows)} of its median, for half of them.
+Medians of ${rounds} rounds; load average of the machine meanwhile: ${range}. From its lowest to its highest round, a figure
+spreads by ${spread(measured, rows)} of its median, for half of them.
 
 ${table(measured, rows)}
 ${failures(measured, rows)}

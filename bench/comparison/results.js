@@ -9,9 +9,7 @@ class Results {
     this.path = path;
     this.rows = {};
     try {
-      const rows = Object.entries(JSON.parse(readFileSync(path, 'utf8')));
-      // What was measured before there were turns, by another method, is not to be seen beside what is measured now.
-      this.rows = Object.fromEntries(rows.filter(([, { turns }]) => turns));
+      this.rows = JSON.parse(readFileSync(path, 'utf8'));
     } catch (error) {
       if (error.code !== 'ENOENT') throw error;
     }

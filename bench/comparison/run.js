@@ -30,27 +30,23 @@ function start(command, options) {
 }
 
 /**
- * Starts a server. Returns its address, the number of its process, and how to end it: at once, or in order, so that it writes
- * what it writes at its end.
+ * Starts a server for as long as `use` takes. That is given its address, the number of its process, and how to have it end in
+ * order, so that it writes what it writes at its end: all others are killed.
  */
-async function serve(command, environment = {}) {
+async function serve(command, use, environment = {}) {
   const options = { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, ...environment } };
   const child = start([...SERVER, ...command], options);
   const ended = once(child, 'exit');
-  const kill = async () => {
-    child.kill('SIGKILL');
-    await ended;
-  };
   const end = async () => {
     child.stdin.end();
     const [code] = await ended;
     if (code !== 0) throw new Error('the server did not end in order');
   };
   try {
-    return { url: await address(child), pid: child.pid, kill, end };
-  } catch (error) {
-    await kill();
-    throw error;
+    return await use(await address(child), child.pid, end);
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
   }
 }
 

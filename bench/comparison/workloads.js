@@ -1,7 +1,7 @@
 // What is measured and what it must reach.
 //
-// A workload has cells, and lasts what is said in bench/compare: whether they take turns too. In a row of the table a cell is a
-// server; on a curve it is a server and a point.
+// A workload has cells, which take turns in each round. In a row of the table a cell is a server; on a curve it is a server
+// and a point.
 'use strict';
 
 const RATE = { unit: 'messages', less: false, of: (report) => report.messages / report.server_cpu_seconds };
@@ -33,13 +33,12 @@ const NO_MORE = { name: 'at 100,000 ÷ at 100', unit: '×', most: true, must: 1.
 
 function row(id, title, measure, load, servers, goals) {
   const cells = servers.map((server) => ({ key: server, server, load }));
-  const isRate = measure === RATE;
-  return { id, title, measure, isRate, lasts: isRate ? 'turn' : 'rated', cells, goals };
+  return { id, title, measure, isRate: measure === RATE, cells, goals };
 }
 
 function memory(id, title, load, servers, goals, lasting = false) {
   const cells = servers.map((server) => ({ key: server, server, load, lasting }));
-  return { id, title, measure: MEMORY, lasts: 'idle', cells, goals };
+  return { id, title, measure: MEMORY, cells, goals };
 }
 
 /** Cost of a message at each of these points. `lines` are of the plot: what is measured at a point. */
@@ -47,7 +46,7 @@ function curve(id, title, axis, lines) {
   const cells = lines.flatMap(({ server, points, lasting = false, before, load }) =>
     points.map((x) => ({ key: `${server} ${x}`, server, lasting, before: before?.(x), load: load(x) })),
   );
-  return { id, title, measure: COST, lasts: 'alone', axis, lines, cells, goals: [] };
+  return { id, title, measure: COST, axis, lines, cells, goals: [] };
 }
 
 const beside = (server, points) => ({
@@ -57,7 +56,7 @@ const beside = (server, points) => ({
   before: (x) => `idle /echo --state detached --sessions ${x}`,
   load: () => 'echo /echo',
 });
-const spread = (server, points) => ({
+const turns = (server, points) => ({
   server,
   points,
   load: (x) => `echo /echo --sessions ${x} --window 100`,
@@ -110,13 +109,12 @@ const workloads = [
       beside('tokio', [100, 1000, 10_000, 100_000]),
       beside('node', [100, 1000, 10_000]),
     ]),
-    lasts: 'turn',
     goals: [{ ...NO_MORE, of: (values) => values['tokio 100000'] / values['tokio 100'] }],
   },
   curve('websockets', 'WebSocket echo, all sessions in turn, 100 messages in flight in all', 'WebSockets', [
-    spread('tokio', [100, 1000, 5000, 15_000]),
-    spread('node', [100, 1000, 5000]),
-    spread('bare', [100, 1000, 5000, 15_000]),
+    turns('tokio', [100, 1000, 5000, 15_000]),
+    turns('node', [100, 1000, 5000]),
+    turns('bare', [100, 1000, 5000, 15_000]),
   ]),
   curve('size', 'WebSocket echo, 100 sessions, by size of a message', 'bytes of a message', [
     size('tokio', [16, 256, 1024, 4096, 16_384, 65_536]),
