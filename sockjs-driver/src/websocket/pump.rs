@@ -201,7 +201,8 @@ impl Pump {
             if std::mem::take(&mut self.has_unparsed) {
                 self.parse();
             }
-            if has_read || self.is_nudged() || self.may_transmit {
+            let is_nudged = self.is_nudged();
+            if has_read || is_nudged || self.may_transmit {
                 self.exchange(shard, now)?;
             }
             match self.poll_flush() {
@@ -400,7 +401,10 @@ impl Pump {
         match turn.endpoint.handle_messages(key, &mut self.batch, turn.now) {
             Ok(()) => self.ahead_bytes = 0,
             Err(Refused::Full) => turn.waiting.of(key).wait(&self.waker),
-            Err(_) => self.batch.clear(),
+            Err(_) => {
+                self.batch.clear();
+                self.ahead_bytes = 0;
+            }
         }
     }
 
