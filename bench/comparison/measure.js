@@ -12,12 +12,12 @@ const { generate, serve } = require('./run');
  * parts of a processor.
  */
 async function measure(workload, servers, { rounds, pace }) {
-  const seen = {};
+  const present = workload.cells.filter((cell) => servers.some(({ id }) => id === cell.server));
+  const seen = Object.fromEntries(present.map(({ key }) => [key, { reports: [], errors: [] }]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const cell of workload.cells) {
+    for (const cell of shuffled(present)) {
       const server = servers.find(({ id }) => id === cell.server);
-      if (!server) continue;
-      const { reports, errors } = (seen[cell.key] ??= { reports: [], errors: [] });
+      const { reports, errors } = seen[cell.key];
       try {
         reports[round] = await sample(workload, cell, server, pace);
       } catch (error) {
@@ -32,6 +32,12 @@ async function measure(workload, servers, { rounds, pace }) {
     return [key, reports.some(Boolean) ? summary(workload, reports) : { failed: errors[0] }];
   });
   return { rounds, load: os.loadavg()[0], cells: Object.fromEntries(cells) };
+}
+
+/** So that none always comes after the same other one. */
+function shuffled(cells) {
+  const drawn = cells.map((cell) => [Math.random(), cell]);
+  return drawn.sort(([a], [b]) => a - b).map(([, cell]) => cell);
 }
 
 function summary({ measure }, reports) {

@@ -135,11 +135,14 @@ impl<I> Counted<I> {
         said: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        let watch = self.watch.as_mut().filter(|_| said.is_pending());
-        if watch.is_some_and(|watch| watch.phase(cx) == Phase::Cut) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        match said.is_pending() && self.is_cut(cx) {
+            true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            false => said,
         }
-        said
+    }
+
+    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
+        self.watch.as_mut().is_some_and(|watch| watch.phase(cx) == Phase::Cut)
     }
 }
 
@@ -188,7 +191,11 @@ impl<I: Write + Unpin> Write for Counted<I> {
         self.unless_cut(written, cx)
     }
 
+    /// Also a flush tells of the end, for whoever neither reads nor has anything to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_cut(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.io).poll_flush(cx)
     }
 

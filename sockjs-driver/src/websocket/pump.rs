@@ -68,6 +68,8 @@ pub(super) struct Pump {
     write_count: u64,
     /// The socket did not take all of `output`.
     is_blocked: bool,
+    /// Nothing was written since the socket was flushed.
+    is_flushed: bool,
     /// The last chunk in `output`.
     handed: Option<ChunkId>,
     /// Something to transmit may have come since there was nothing.
@@ -145,6 +147,7 @@ impl Pump {
             liveness: Liveness::Unasked,
             write_count: 0,
             is_blocked: false,
+            is_flushed: true,
             handed: None,
             may_transmit: false,
             stopwatch: Stopwatch::default(),
@@ -439,6 +442,7 @@ impl Pump {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.is_blocked = false;
+            self.is_flushed = false;
             if was_blocked {
                 self.shows_life();
             }
@@ -449,7 +453,14 @@ impl Pump {
                 false => self.output.advance(written),
             }
         }
-        Pin::new(&mut self.io).poll_flush(&mut Context::from_waker(&self.socket_waker))
+        // Where nothing is read any more, it is a flush that tells that the server has cut this off.
+        if self.is_flushed && self.may_read() {
+            return Poll::Ready(Ok(()));
+        }
+        let cx = &mut Context::from_waker(&self.socket_waker);
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.is_flushed = true;
+        Poll::Ready(Ok(()))
     }
 
     /// A WebSocket that once carried a lot shall not hold it while idle.

@@ -187,6 +187,22 @@ fn dropped_it_cuts_everything_off() {
     assert_eq!(scene.times_of("stream: end"), [10 * SECOND]);
 }
 
+/// Of what it sends, so much waits for the application that nothing more is read of it.
+#[test]
+fn dropped_it_cuts_off_a_websocket_that_is_not_read() {
+    let mut scene = Scene::lagging();
+    let door = Door::default();
+    serve(&scene, &door, NEVER, 10 * SECOND);
+    scene.clients.push(Client::websocket("socket", door.connect()));
+    scene.run_until(SECOND);
+    let message = format!("[\"{}\"]", "x".repeat(100));
+    for _ in 0..1_000 {
+        scene.clients[0].send_frame(1, message.as_bytes());
+    }
+    scene.run_until(60 * SECOND);
+    assert_eq!(scene.times_of("socket: end"), [10 * SECOND]);
+}
+
 /// Connects once and asks once; says when the server hung up.
 fn visit(scene: &mut Scene, name: &'static str, plug: Plug) {
     scene.clients.push(Client::receiver(name, plug, "/echo"));
