@@ -67,8 +67,7 @@ impl Inbox {
         }
         self.is_fed = endpoint.recv_while(key, |message| {
             bytes += message.len();
-            self.is_idle = false;
-            self.messages.push_back(message);
+            self.push(message);
             has_room(&self.messages, bytes)
         });
     }

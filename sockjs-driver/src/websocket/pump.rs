@@ -147,7 +147,8 @@ impl Pump {
             liveness: Liveness::Unasked,
             write_count: 0,
             is_blocked: false,
-            is_flushed: true,
+            // The answer to the handshake, which others may have written, may still be on its way.
+            is_flushed: false,
             handed: None,
             may_transmit: false,
             stopwatch: Stopwatch::default(),
