@@ -135,14 +135,18 @@ impl<I> Counted<I> {
         said: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        match said.is_pending() && self.is_cut(cx) {
-            true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
-            false => said,
+        if said.is_pending() {
+            self.check(cx)?;
         }
+        said
     }
 
-    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
-        self.watch.as_mut().is_some_and(|watch| watch.phase(cx) == Phase::Cut)
+    /// Fails once the server waits no longer; wakes then.
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.watch.as_mut().map(|watch| watch.phase(cx)) {
+            Some(Phase::Cut) => Err(io::ErrorKind::ConnectionAborted.into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -193,9 +197,7 @@ impl<I: Write + Unpin> Write for Counted<I> {
 
     /// Also a flush tells of the end, for whoever neither reads nor has anything to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_cut(cx) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        self.check(cx)?;
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
