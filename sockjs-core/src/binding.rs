@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{HeaderMap, HeaderValue, ORIGIN};
+use http::header::HeaderValue;
 use ipnet::IpNet;
 
 use crate::settings::BindingSetting;
@@ -57,13 +57,12 @@ struct Named {
 
 impl<'a> Sender<'a> {
     pub(crate) fn of(
-        headers: &'a HeaderMap,
+        origin: Option<&'a HeaderValue>,
         client: Option<IpAddr>,
         principal: Option<&'a Principal>,
         rule: BindingSetting,
     ) -> Self {
-        let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
-        Self { principal, origin, network: network(client, rule) }
+        Self { principal, origin: origin.map(HeaderValue::as_bytes), network: network(client, rule) }
     }
 
     /// To be remembered.
@@ -120,9 +119,8 @@ mod tests {
         look: impl FnOnce(Sender<'_>) -> R,
         rule: BindingSetting,
     ) -> R {
-        let origin = origin.map(|origin| (ORIGIN, HeaderValue::from_static(origin)));
-        let (headers, who) = (origin.into_iter().collect(), who.map(Principal::new));
-        look(Sender::of(&headers, address.parse().ok(), who.as_ref(), rule))
+        let (origin, who) = (origin.map(HeaderValue::from_static), who.map(Principal::new));
+        look(Sender::of(origin.as_ref(), address.parse().ok(), who.as_ref(), rule))
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) head: request::Parts,
     /// Where in the request's path the session's id stands.
     pub(crate) id: Range<usize>,
+    /// Of the page behind it, as the head has it.
+    pub(crate) origin: Option<HeaderValue>,
     pub(crate) client: Option<IpAddr>,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) answer: Answer,
@@ -40,7 +42,7 @@ impl Request {
         who: Option<&'a Principal>,
         rule: BindingSetting,
     ) -> Sender<'a> {
-        Sender::of(&self.head.headers, self.client, who, rule)
+        Sender::of(self.origin.as_ref(), self.client, who, rule)
     }
 }
 
@@ -193,11 +195,7 @@ impl SendReply {
     /// The messages were taken.
     pub fn accepted(self) -> Response<Bytes> {
         match self.path {
-            SendPath::Xhr => {
-                let text = const { HeaderValue::from_static("text/plain; charset=UTF-8") };
-                let head = self.answer.header(CONTENT_TYPE, text).head(StatusCode::NO_CONTENT);
-                head.map(|()| Bytes::new())
-            }
+            SendPath::Xhr => self.answer.head(StatusCode::NO_CONTENT).map(|()| Bytes::new()),
             SendPath::Jsonp => self.answer.text(StatusCode::OK, "ok"),
         }
     }

@@ -14,6 +14,7 @@ use crate::report::Grade;
 use crate::settings::{CookieSetting, Settings, SettingsError};
 use crate::time::Timestamp;
 use crate::web::answer::Answer;
+use crate::web::caller::Caller;
 use crate::web::handshake::Handshake;
 use crate::web::iframe::IframePage;
 use crate::wire::callback::Callback;
@@ -147,7 +148,8 @@ impl Service {
         let resource = rest.and_then(Resource::parse);
         // Without what only pages that are let in may know.
         let plain = || self.with_cookie(answer_below(rest, resource), rest, &head);
-        if !settings.origins.admits(&head, settings.admit_anonymous) {
+        let caller = Caller::of(&head);
+        if !settings.origins.admits(&caller, settings.admit_anonymous) {
             let refused = plain().text(StatusCode::FORBIDDEN, "Origin not allowed\n");
             return Route::Respond(Refusal::Origin.mark(refused));
         }
@@ -155,7 +157,7 @@ impl Service {
             return Route::Respond(Refusal::NotFound.mark(not_found(plain())));
         };
         let answer = || match resource.has_cors() {
-            true => self.with_cookie(Answer::cors(&head.headers), rest, &head),
+            true => self.with_cookie(Answer::cors(&caller), rest, &head),
             false => plain(),
         };
         if !resource.is_offered(settings.transports) {
@@ -170,6 +172,8 @@ impl Service {
         if head.method == Method::OPTIONS {
             return Route::Respond(answer.preflight(resource, now));
         }
+        let origin = caller.origin.cloned();
+        let request = |head, answer| self.request(resource, head, origin, peer, answer);
         match resource {
             Resource::Greeting => {
                 Route::Respond(answer.text(StatusCode::OK, "Welcome to SockJS!\n"))
@@ -179,14 +183,13 @@ impl Service {
                 None => Refusal::Draining.mark(answer.unavailable(DRAINING)),
             }),
             Resource::Iframe => Route::Respond(self.0.iframe.respond(&head.headers, now)),
-            Resource::RawWebsocket => self.websocket(Transport::RawWebsocket, head, peer, answer),
+            Resource::RawWebsocket => websocket(Transport::RawWebsocket, request(head, answer)),
             Resource::Receive(transport) if transport.is_websocket() => {
-                self.websocket(transport, head, peer, answer)
+                websocket(transport, request(head, answer))
             }
-            Resource::Receive(transport) => self.receive(transport, head, peer, answer),
+            Resource::Receive(transport) => receive(transport, request(head, answer), peer.grade),
             Resource::Send(path) => {
-                let request = self.request(resource, head, peer, answer);
-                Route::Send(Box::new(SendPermit { request, path }))
+                Route::Send(Box::new(SendPermit { request: request(head, answer), path }))
             }
         }
     }
@@ -215,59 +218,40 @@ impl Service {
         answer.header(CONTENT_TYPE, json).complete(StatusCode::OK, body.into())
     }
 
-    fn receive(
-        &self,
-        transport: Transport,
-        head: request::Parts,
-        peer: &Peer,
-        answer: Answer,
-    ) -> Route {
-        match Callback::parse(head.uri.query(), transport) {
-            Ok(callback) => {
-                let resource = Resource::Receive(transport);
-                let request = self.request(resource, head, peer, answer);
-                let grade = peer.grade;
-                Route::Receive(Box::new(ReceivePermit { request, transport, callback, grade }))
-            }
-            Err(error) => {
-                let line = format!("{error}\n");
-                let refused = answer.text(StatusCode::INTERNAL_SERVER_ERROR, line);
-                Route::Respond(Refusal::Callback.mark(refused))
-            }
-        }
-    }
-
-    fn websocket(
-        &self,
-        transport: Transport,
-        head: request::Parts,
-        peer: &Peer,
-        answer: Answer,
-    ) -> Route {
-        match Handshake::check(&head) {
-            Ok(handshake) => {
-                let resource = match transport {
-                    Transport::RawWebsocket => Resource::RawWebsocket,
-                    framed => Resource::Receive(framed),
-                };
-                let request = self.request(resource, head, peer, answer);
-                Route::Websocket(Box::new(WebsocketPermit { request, transport, handshake }))
-            }
-            Err(broken) => Route::Respond(Refusal::Handshake.mark(broken.respond(answer))),
-        }
-    }
-
     fn request(
         &self,
         resource: Resource,
         head: request::Parts,
+        origin: Option<HeaderValue>,
         peer: &Peer,
         answer: Answer,
     ) -> Request {
         let settings = self.settings();
         let client = peer.address.map(|peer| settings.proxies.client(peer.ip(), &head.headers));
         let id = if resource.names_session() { path::session_id(head.uri.path()) } else { 0..0 };
-        Request { head, id, client, peer: peer.address, answer }
+        Request { head, id, origin, client, peer: peer.address, answer }
+    }
+}
+
+fn receive(transport: Transport, request: Request, grade: Grade) -> Route {
+    match Callback::parse(request.head.uri.query(), transport) {
+        Ok(callback) => {
+            Route::Receive(Box::new(ReceivePermit { request, transport, callback, grade }))
+        }
+        Err(error) => {
+            let line = format!("{error}\n");
+            let refused = request.answer.text(StatusCode::INTERNAL_SERVER_ERROR, line);
+            Route::Respond(Refusal::Callback.mark(refused))
+        }
+    }
+}
+
+fn websocket(transport: Transport, request: Request) -> Route {
+    match Handshake::check(&request.head) {
+        Ok(handshake) => {
+            Route::Websocket(Box::new(WebsocketPermit { request, transport, handshake }))
+        }
+        Err(broken) => Route::Respond(Refusal::Handshake.mark(broken.respond(request.answer))),
     }
 }
 

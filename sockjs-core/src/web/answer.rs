@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW,
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPIRES, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, RETRY_AFTER, SET_COOKIE, VARY,
+    HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{Response, StatusCode};
 
+use super::caller::Caller;
 use super::date::imf_fixdate;
 use crate::time::Timestamp;
 use crate::wire::path::Resource;
@@ -65,14 +66,15 @@ impl Answer {
         self
     }
 
-    /// For a request whose origin is allowed, of a resource with CORS: none of these may be kept.
-    pub(crate) fn cors(request: &HeaderMap) -> Self {
+    /// For a request whose origin is allowed, of a resource with CORS: none of these may be kept. Plain text,
+    /// until it is given another type.
+    pub(crate) fn cors(caller: &Caller<'_>) -> Self {
         let mut answer = Self { headers: FOR_PAGES.clone() };
-        match request.get(ORIGIN) {
-            Some(origin) => answer.set(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+        match caller.origin {
+            Some(origin) => answer.exchange(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
             None => drop(answer.headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS)),
         }
-        if let Some(names) = request.get(ACCESS_CONTROL_REQUEST_HEADERS)
+        if let Some(names) = caller.announced
             && is_list_of_names(names)
         {
             answer.set(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
@@ -146,6 +148,13 @@ impl Answer {
         response
     }
 
+    /// Puts another value in place of one that there is, which costs less than to insert it.
+    fn exchange(&mut self, name: HeaderName, value: HeaderValue) {
+        if let Some(place) = self.headers.get_mut(name) {
+            *place = value;
+        }
+    }
+
     fn set(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.insert(name, value);
     }
@@ -188,6 +197,9 @@ fn is_list_of_names(value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+    use http::header::ACCESS_CONTROL_REQUEST_HEADERS;
+
     use super::*;
 
     fn request(name: HeaderName, value: &str) -> HeaderMap {
@@ -207,7 +219,9 @@ mod tests {
             (longest.as_str(), true),
             (long.as_str(), false),
         ] {
-            let answer = Answer::cors(&request(ACCESS_CONTROL_REQUEST_HEADERS, asked));
+            let mut head = Request::new(()).into_parts().0;
+            head.headers = request(ACCESS_CONTROL_REQUEST_HEADERS, asked);
+            let answer = Answer::cors(&Caller::of(&head));
             assert_eq!(
                 answer.headers.contains_key(ACCESS_CONTROL_ALLOW_HEADERS),
                 answered,

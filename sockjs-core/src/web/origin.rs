@@ -1,7 +1,9 @@
 //! The origin policy: one gate before every route, WebSockets included (DESIGN §6).
 
-use http::header::{HOST, HeaderName, ORIGIN, REFERER};
-use http::{Uri, request};
+use http::Uri;
+use http::header::{HeaderName, REFERER};
+
+use super::caller::Caller;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -22,17 +24,15 @@ pub enum OriginPolicy {
 impl OriginPolicy {
     /// Whether a request may pass. `anonymous` says what becomes of one that names no origin in
     /// any way, as a caller that is no browser does.
-    pub(crate) fn admits(&self, head: &request::Parts, anonymous: bool) -> bool {
+    pub(crate) fn admits(&self, caller: &Caller<'_>, anonymous: bool) -> bool {
         if *self == Self::Any {
             return true;
         }
-        let headers = &head.headers;
-        let mut origins = headers.get_all(ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (Some(origin), None) => self.admits_origin(origin.as_bytes(), head),
-            (Some(_), Some(_)) => false,
+        match caller.origin {
+            Some(_) if caller.has_more_origins => false,
+            Some(origin) => self.admits_origin(origin.as_bytes(), caller),
             // Browsers send no Origin with same-origin GETs and with navigations.
-            (None, _) => self.admits_without_origin(head, anonymous),
+            None => self.admits_without_origin(caller, anonymous),
         }
     }
 
@@ -48,19 +48,20 @@ impl OriginPolicy {
         list.iter().map(String::as_str).find(|item| !is_origin(item))
     }
 
-    fn admits_without_origin(&self, head: &request::Parts, anonymous: bool) -> bool {
-        if let Some(site) = head.headers.get(SEC_FETCH_SITE) {
+    fn admits_without_origin(&self, caller: &Caller<'_>, anonymous: bool) -> bool {
+        let headers = &caller.head.headers;
+        if let Some(site) = headers.get(SEC_FETCH_SITE) {
             return site == "same-origin" || site == "none";
         }
-        match head.headers.get(REFERER) {
-            Some(referer) => self.admits_origin(referer.as_bytes(), head),
+        match headers.get(REFERER) {
+            Some(referer) => self.admits_origin(referer.as_bytes(), caller),
             None => anonymous,
         }
     }
 
     /// Whether the origin of a URL is allowed.
-    fn admits_origin(&self, url: &[u8], head: &request::Parts) -> bool {
-        if target_host(head).is_some_and(|host| is_root_of(url, host)) {
+    fn admits_origin(&self, url: &[u8], caller: &Caller<'_>) -> bool {
+        if caller.host().is_some_and(|host| is_root_of(url, host)) {
             return true;
         }
         let url = str::from_utf8(url).ok();
@@ -71,25 +72,29 @@ impl OriginPolicy {
             }
             _ => false,
         };
-        listed || target_host(head).is_some_and(|host| origin.is_of_host(host))
+        listed || caller.host().is_some_and(|host| origin.is_of_host(host))
     }
 }
 
 /// Whether a URL is the root of a web server at that very host: what nearly all requests show, and
 /// nothing that needs parsing.
 fn is_root_of(url: &[u8], host: &[u8]) -> bool {
-    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
+    let is_plain = |byte: &u8| IS_PLAIN.get(usize::from(*byte)) == Some(&true);
     let at = url.strip_prefix(b"http://").or_else(|| url.strip_prefix(b"https://"));
     at == Some(host) && !host.is_empty() && host.iter().all(is_plain)
 }
 
-/// The host that a request names: its target's, else its `Host` header's.
-fn target_host(head: &request::Parts) -> Option<&[u8]> {
-    match head.uri.authority() {
-        Some(authority) => Some(authority.as_str().as_bytes()),
-        None => Some(head.headers.get(HOST)?.as_bytes()),
+/// The bytes of which names and ports consist.
+static IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
+    let mut byte = 0;
+    while byte < is_plain.len() {
+        let it = byte as u8;
+        is_plain[byte] = it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-' | b':');
+        byte += 1;
     }
-}
+    is_plain
+};
 
 /// Scheme, host and port of a page (RFC 6454, section 4).
 #[derive(Debug, PartialEq, Eq)]
@@ -136,7 +141,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        policy.admits(&request.body(()).unwrap().into_parts().0, true)
+        policy.admits(&Caller::of(&request.body(()).unwrap().into_parts().0), true)
     }
 
     #[test]
@@ -169,14 +174,14 @@ mod tests {
     fn a_host_with_a_port() {
         let request = Request::builder().header("Host", "[::1]:8080");
         let head = request.header("Origin", "http://[::1]:8080").body(()).unwrap().into_parts().0;
-        assert!(OriginPolicy::SameOrigin.admits(&head, false));
+        assert!(OriginPolicy::SameOrigin.admits(&Caller::of(&head), false));
     }
 
     #[test]
     fn anonymous_callers_can_be_refused() {
         let head = Request::builder().header("Host", "a").body(()).unwrap().into_parts().0;
-        assert!(!OriginPolicy::SameOrigin.admits(&head, false));
-        assert!(OriginPolicy::Any.admits(&head, false));
+        assert!(!OriginPolicy::SameOrigin.admits(&Caller::of(&head), false));
+        assert!(OriginPolicy::Any.admits(&Caller::of(&head), false));
     }
 
     #[test]

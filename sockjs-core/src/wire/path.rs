@@ -42,7 +42,7 @@ pub fn below<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
 
 /// Where the session's id stands in the path of a session's resource: the last segment but one.
 pub(crate) fn session_id(path: &str) -> Range<usize> {
-    let last_slash = |path: &[u8]| path.iter().rposition(|byte| *byte == b'/');
+    let last_slash = |path: &[u8]| memchr::memrchr(b'/', path);
     let path = path.as_bytes();
     let end = last_slash(path).unwrap_or_default();
     let start = path.get(..end).and_then(last_slash).map_or(end, |slash| slash + 1);
@@ -116,27 +116,29 @@ impl Resource {
         matches!(self, Self::Receive(..) | Self::Send(..))
     }
 
+    /// The methods that the resource takes, and how a 405 names them.
+    fn methods(self) -> (&'static [Method], &'static str) {
+        match self {
+            Self::Greeting | Self::Iframe => (&[Method::GET, Method::HEAD], "GET, HEAD"),
+            Self::Info => (&[Method::GET, Method::HEAD, Method::OPTIONS], "GET, HEAD, OPTIONS"),
+            Self::Receive(Transport::Xhr | Transport::XhrStreaming) | Self::Send(SendPath::Xhr) => {
+                (&[Method::POST, Method::OPTIONS], "OPTIONS, POST")
+            }
+            // `OPTIONS` is answered (PROTOCOL §2) though its 405 does not name it.
+            Self::Receive(Transport::EventSource) => (&[Method::GET, Method::OPTIONS], "GET"),
+            Self::Send(SendPath::Jsonp) => (&[Method::POST], "POST"),
+            Self::RawWebsocket | Self::Receive(..) => (&[Method::GET], "GET"),
+        }
+    }
+
     /// The methods that the resource takes, as a 405 names them.
     pub fn allow(self) -> &'static str {
-        match self {
-            Self::Greeting | Self::Iframe => "GET, HEAD",
-            Self::Info => "GET, HEAD, OPTIONS",
-            Self::Receive(Transport::Xhr | Transport::XhrStreaming) | Self::Send(SendPath::Xhr) => {
-                "OPTIONS, POST"
-            }
-            Self::Send(SendPath::Jsonp) => "POST",
-            Self::RawWebsocket | Self::Receive(..) => "GET",
-        }
+        self.methods().1
     }
 
     /// Whether the resource takes a method; methods are case-sensitive.
     pub fn allows(self, method: &Method) -> bool {
-        // `OPTIONS` for eventsource is answered (PROTOCOL §2) though its 405 does not name it.
-        let preflight = matches!(self, Self::Receive(Transport::EventSource));
-        // From the end, where the method stands that nearly all requests have.
-        let mut names = self.allow().as_bytes().rsplit(|byte| *byte == b',');
-        names.any(|name| name.trim_ascii_start() == method.as_str().as_bytes())
-            || (preflight && method == Method::OPTIONS)
+        self.methods().0.contains(method)
     }
 
     /// What `OPTIONS` names as `Access-Control-Allow-Methods`.
@@ -160,7 +162,7 @@ impl Resource {
 }
 
 fn is_id(segment: &[u8]) -> bool {
-    (1..=MAX_ID_BYTES).contains(&segment.len()) && !segment.contains(&b'.')
+    (1..=MAX_ID_BYTES).contains(&segment.len()) && !segment.iter().any(|byte| *byte == b'.')
 }
 
 fn is_iframe(segment: &[u8]) -> bool {

@@ -49,6 +49,14 @@ impl Field {
             Self::TransferEncoding => b"transfer-encoding:",
         }
     }
+
+    /// As nearly all clients spell it.
+    const fn usual(self) -> &'static [u8] {
+        match self {
+            Self::ContentLength => b"Content-Length:",
+            Self::TransferEncoding => b"Transfer-Encoding:",
+        }
+    }
 }
 
 impl Scanner {
@@ -94,13 +102,17 @@ impl Scanner {
                 (Line::Start, b'c' | b'C') => self.name(Field::ContentLength, 0, bytes, &mut at),
                 (Line::Start, b't' | b'T') => self.name(Field::TransferEncoding, 0, bytes, &mut at),
                 (Line::Name(field, matched), _) => self.name(field, matched, bytes, &mut at),
-                (Line::Length, b'0'..=b'9') => {
-                    let digit = u64::from(byte - b'0');
-                    let length = self.content_length.unwrap_or(0);
-                    self.content_length = Some(length.saturating_mul(10).saturating_add(digit));
+                (Line::Length, _) => {
+                    let rest = bytes.get(at - 1..).unwrap_or_default();
+                    let value = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                    let digits = value.iter().filter(|byte| byte.is_ascii_digit());
+                    let so_far = self.content_length.unwrap_or(0);
+                    self.content_length = Some(digits.fold(so_far, |length, digit| {
+                        length.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+                    }));
+                    at += value.len() - 1;
                     Line::Length
                 }
-                (Line::Length, _) => Line::Length,
                 (Line::Start | Line::Return | Line::Rest, _) => {
                     self.begun = true;
                     // Most bytes of a head are here.
@@ -162,8 +174,10 @@ impl Scanner {
             return Line::Rest;
         }
         let most = wanted.len().min(there.len());
-        let is_match = wanted.iter().zip(there).all(|(a, b)| *a == b.to_ascii_lowercase());
-        if !is_match {
+        let there = there.get(..most).unwrap_or_default();
+        let usual = field.usual().get(matched..matched + most).unwrap_or_default();
+        let is_match = || wanted.iter().zip(there).all(|(a, b)| *a == b.to_ascii_lowercase());
+        if there != usual && !is_match() {
             return Line::Rest;
         }
         *at += most - 1;
