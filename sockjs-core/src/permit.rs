@@ -116,11 +116,9 @@ impl SendPermit {
 
 /// How a send request's body is read and answered (PROTOCOL §6), once the endpoint took it.
 pub struct SendReply {
-    path: SendPath,
-    /// As browsers without XMLHttpRequest send.
-    is_form: bool,
+    /// Left where it is, for it is large.
+    permit: Box<SendPermit>,
     limit_bytes: usize,
-    answer: Answer,
 }
 
 /// Why a send request's body could not be read.
@@ -167,11 +165,18 @@ impl From<BodyError> for Refusal {
 impl SendReply {
     /// For a body whose messages may cost `limit_bytes`.
     pub(crate) fn new(permit: Box<SendPermit>, limit_bytes: usize) -> Self {
-        let SendPermit { request, path } = *permit;
-        let content_type = || request.head.headers.get(CONTENT_TYPE);
-        let is_form = path == SendPath::Jsonp
-            && content_type().is_some_and(|v| payload::is_form(v.as_bytes()));
-        Self { path, is_form, limit_bytes, answer: request.answer }
+        Self { permit, limit_bytes }
+    }
+
+    /// Whether the body is one as browsers without XMLHttpRequest send.
+    fn is_form(&self) -> bool {
+        let content_type = || self.permit.request.head.headers.get(CONTENT_TYPE);
+        self.permit.path == SendPath::Jsonp
+            && content_type().is_some_and(|v| payload::is_form(v.as_bytes()))
+    }
+
+    fn into_answer(self) -> Answer {
+        self.permit.request.answer
     }
 
     /// Reads the body's messages into `batch`.
@@ -184,19 +189,19 @@ impl SendReply {
         body: &[u8],
         batch: &mut Vec<crate::Message>,
     ) -> Result<(), payload::PayloadError> {
-        match self.path {
-            _ if self.is_form => {
-                payload::read(&payload::form_field(body)?, self.limit_bytes, batch)
-            }
-            _ => payload::read(body, self.limit_bytes, batch),
+        match self.is_form() {
+            true => payload::read(&payload::form_field(body)?, self.limit_bytes, batch),
+            false => payload::read(body, self.limit_bytes, batch),
         }
     }
 
     /// The messages were taken.
     pub fn accepted(self) -> Response<Bytes> {
-        match self.path {
-            SendPath::Xhr => self.answer.head(StatusCode::NO_CONTENT).map(|()| Bytes::new()),
-            SendPath::Jsonp => self.answer.text(StatusCode::OK, "ok"),
+        match self.permit.path {
+            SendPath::Xhr => {
+                self.into_answer().head(StatusCode::NO_CONTENT).map(|()| Bytes::new())
+            }
+            SendPath::Jsonp => self.into_answer().text(StatusCode::OK, "ok"),
         }
     }
 
@@ -206,7 +211,7 @@ impl SendReply {
             payload::PayloadError::TooLarge => self.unread(BodyError::TooLarge),
             error => {
                 let line = error.to_string();
-                let refused = self.answer.text(StatusCode::INTERNAL_SERVER_ERROR, line);
+                let refused = self.into_answer().text(StatusCode::INTERNAL_SERVER_ERROR, line);
                 Refusal::Broken.mark(refused)
             }
         }
@@ -215,8 +220,8 @@ impl SendReply {
     /// The body could not be read.
     pub fn unread(self, error: BodyError) -> Response<Bytes> {
         let refused = match error {
-            BodyError::Busy => self.answer.unavailable("The server is busy\n"),
-            error => self.answer.text(error.into(), format!("{error}\n")),
+            BodyError::Busy => self.into_answer().unavailable("The server is busy\n"),
+            error => self.into_answer().text(error.into(), format!("{error}\n")),
         };
         Refusal::from(error).mark(refused)
     }
@@ -224,9 +229,9 @@ impl SendReply {
     /// The session is gone, or the application lagged for too long.
     pub fn refused(self, refused: crate::Refused) -> Response<Bytes> {
         match refused {
-            crate::Refused::Gone => Refusal::UnknownSession.mark(not_found(self.answer)),
+            crate::Refused::Gone => Refusal::UnknownSession.mark(not_found(self.into_answer())),
             _ => {
-                let refused = self.answer.unavailable("The application is busy\n");
+                let refused = self.into_answer().unavailable("The application is busy\n");
                 Refusal::SlowApplication.mark(refused)
             }
         }
@@ -235,7 +240,7 @@ impl SendReply {
 
 impl fmt::Debug for SendReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendReply").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("SendReply").field("path", &self.permit.path).finish_non_exhaustive()
     }
 }
 

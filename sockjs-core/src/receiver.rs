@@ -35,10 +35,28 @@ pub(crate) enum Stage {
     /// Its session's frames, while it is the attachment of that number.
     Frames(Attachment),
     /// The close frame, then the end. Needs no session: so go refused receivers too.
-    Close(CloseReason, Option<ChunkId>),
+    Close(Box<Ending>),
     /// The WebSocket close after the close frame.
-    WebsocketClose(CloseReason, Option<ChunkId>),
+    WebsocketClose(Box<Ending>),
     Finished,
+}
+
+/// What a close says. In a box where it is one stage of several, for it comes once.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) reason: CloseReason,
+    /// The chunk that it is to the session, if that knows of it.
+    pub(crate) chunk: Option<ChunkId>,
+}
+
+impl Stage {
+    pub(crate) fn close(reason: CloseReason, chunk: Option<ChunkId>) -> Self {
+        Self::Close(Box::new(Ending { reason, chunk }))
+    }
+
+    pub(crate) fn websocket_close(reason: CloseReason) -> Self {
+        Self::WebsocketClose(Box::new(Ending { reason, chunk: None }))
+    }
 }
 
 /// Which receiver of which session.
@@ -95,7 +113,7 @@ impl Receiver {
     /// The chunk that its close still has to carry.
     pub(crate) fn last_chunk(&self) -> Option<ChunkId> {
         match &self.stage {
-            Stage::Close(_, chunk) | Stage::WebsocketClose(_, chunk) => *chunk,
+            Stage::Close(ending) | Stage::WebsocketClose(ending) => ending.chunk,
             Stage::Frames(_) | Stage::Finished => None,
         }
     }
@@ -110,13 +128,10 @@ impl Receiver {
             return None;
         }
         match std::mem::replace(&mut self.stage, Stage::Finished) {
-            Stage::Close(reason, chunk) if self.transport == Transport::RawWebsocket => {
-                Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true, more: false })
-            }
-            Stage::Close(reason, chunk) => {
-                self.wrap(buf, |out| frame::write_close(&reason, out));
+            Stage::Close(ending) if self.transport != Transport::RawWebsocket => {
+                self.wrap(buf, |out| frame::write_close(&ending.reason, out));
                 if self.transport.is_websocket() {
-                    self.stage = Stage::WebsocketClose(reason, chunk);
+                    self.stage = Stage::WebsocketClose(ending);
                     return Some(Transmit {
                         chunk: None,
                         frame: FrameKind::Text,
@@ -124,9 +139,11 @@ impl Receiver {
                         more: true,
                     });
                 }
+                let chunk = ending.chunk;
                 Some(Transmit { chunk, frame: FrameKind::Text, fin: true, more: false })
             }
-            Stage::WebsocketClose(reason, chunk) => {
+            Stage::Close(ending) | Stage::WebsocketClose(ending) => {
+                let Ending { reason, chunk } = *ending;
                 Some(Transmit { chunk, frame: FrameKind::Close(reason), fin: true, more: false })
             }
             Stage::Frames(_) | Stage::Finished => None,

@@ -93,7 +93,8 @@ impl Hub {
         let hub = self.clone();
         let answer = async move {
             match route {
-                Route::Respond(response) => hub.refuse(response, body, expects).await,
+                // In a box, here and below: rare, while each request would have room for it.
+                Route::Respond(response) => Box::pin(hub.refuse(response, body, expects)).await,
                 Route::Receive(permit) => hub.receive(permit, connection, now).await,
                 Route::Send(permit) => hub.receive_messages(permit, body, expects, now).await,
                 Route::Websocket(permit) => hub.upgrade(permit, upgrade, connection, now).await,
@@ -218,7 +219,6 @@ impl Hub {
     ) -> Response<Body> {
         let (who, now) = match self.app.authorize(permit.head(), now).await {
             Ok(known) => known,
-            // In a box, here and below: rare, while each request would have room for it.
             Err(status) => {
                 return Box::pin(self.refuse(permit.refuse(status), body, expects)).await;
             }
@@ -227,14 +227,13 @@ impl Hub {
         let admitted =
             shard.turn_at(now, |turn| match turn.endpoint.handle_send(permit, who, turn.now) {
                 Action::Collect { session, max_bytes, reply } => Ok((session, max_bytes, reply)),
-                refused => Err(Box::new(refused)),
+                Action::Respond(response) => Err(Some(Box::new(response))),
+                _ => Err(None),
             });
-        let (session, max_bytes, reply) = match admitted.map_err(|refused| *refused) {
+        let (session, max_bytes, reply) = match admitted {
             Ok(admitted) => admitted,
-            Err(Action::Respond(response)) => {
-                return Box::pin(self.refuse(response, body, expects)).await;
-            }
-            Err(_) => return unexpected(),
+            Err(Some(response)) => return Box::pin(self.refuse(*response, body, expects)).await,
+            Err(None) => return unexpected(),
         };
         let patience = self.service.settings().limits.body_timeout;
         // Held until the messages are in their queue.

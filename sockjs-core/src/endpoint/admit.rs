@@ -69,7 +69,7 @@ impl Endpoint {
         };
         let stage = self.attach(slot, transport, permit.grade, now);
         let mut head = receive_head(transport, answer);
-        if matches!(&stage, Stage::Close(reason, _) if *reason == CloseReason::STILL_OPEN) {
+        if matches!(&stage, Stage::Close(it) if it.reason == CloseReason::STILL_OPEN) {
             self.stats.refused.count(Refusal::SecondReceiver);
             head = Refusal::SecondReceiver.mark(head);
         }
@@ -139,7 +139,7 @@ impl Endpoint {
     fn attach(&mut self, slot: Slot, transport: Transport, grade: Grade, now: Timestamp) -> Stage {
         let Some(holding) = self.sessions.get_mut(slot) else { return Stage::Finished };
         let stage = match holding.session.attach(transport, grade, self.service.settings(), now) {
-            Attach::Refused(reason) => Stage::Close(reason, None),
+            Attach::Refused(reason) => Stage::close(reason, None),
             Attach::Attached(number) => {
                 if number > 1 && std::mem::take(&mut holding.is_unconfirmed) {
                     self.unconfirmed -= 1;

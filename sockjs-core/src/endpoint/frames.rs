@@ -53,7 +53,7 @@ impl Endpoint {
     /// The client broke a rule: only the WebSocket's close goes out, no close frame of SockJS.
     fn violated(&mut self, receiver: &mut Receiver, reason: CloseReason) {
         self.leave(receiver, Gone::Violation(reason.clone()), self.now);
-        receiver.stage = Stage::WebsocketClose(reason, None);
+        receiver.stage = Stage::websocket_close(reason);
     }
 
     /// A receiver's client has left; what it had sent counts.

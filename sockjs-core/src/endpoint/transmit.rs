@@ -34,7 +34,7 @@ impl Endpoint {
             // Its session ended without it.
             holding => {
                 let reason = holding.map(|holding| holding.session.close_reason());
-                receiver.stage = Stage::Close(reason.unwrap_or(CloseReason::INTERRUPTED), None);
+                receiver.stage = Stage::close(reason.unwrap_or(CloseReason::INTERRUPTED), None);
                 receiver.transmit_alone(buf)
             }
         };

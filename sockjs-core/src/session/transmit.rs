@@ -110,7 +110,7 @@ impl Session {
         let reason = (**reason).clone();
         let seq = self.outbox.hand(0, 0, self.attachments, now);
         self.link = Link::Detached { since: now };
-        receiver.stage = Stage::Close(reason, Some(ChunkId { session: key, seq }));
+        receiver.stage = Stage::close(reason, Some(ChunkId { session: key, seq }));
         receiver.transmit_alone(buf)
     }
 
