@@ -62,7 +62,11 @@ impl<'a> Sender<'a> {
         principal: Option<&'a Principal>,
         rule: BindingSetting,
     ) -> Self {
-        Self { principal, origin: origin.map(HeaderValue::as_bytes), network: network(client, rule) }
+        Self {
+            principal,
+            origin: origin.map(HeaderValue::as_bytes),
+            network: network(client, rule),
+        }
     }
 
     /// To be remembered.

@@ -198,9 +198,7 @@ impl SendReply {
     /// The messages were taken.
     pub fn accepted(self) -> Response<Bytes> {
         match self.permit.path {
-            SendPath::Xhr => {
-                self.into_answer().head(StatusCode::NO_CONTENT).map(|()| Bytes::new())
-            }
+            SendPath::Xhr => self.into_answer().head(StatusCode::NO_CONTENT).map(|()| Bytes::new()),
             SendPath::Jsonp => self.into_answer().text(StatusCode::OK, "ok"),
         }
     }

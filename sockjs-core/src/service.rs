@@ -53,7 +53,7 @@ impl Peer {
 #[derive(Debug)]
 pub enum Route {
     /// Answered at once; no session has to do with it.
-    Respond(Response<Bytes>),
+    Respond(Box<Response<Bytes>>),
     /// For [`Endpoint::handle_receive`](crate::Endpoint::handle_receive).
     Receive(Box<ReceivePermit>),
     /// For [`Endpoint::handle_send`](crate::Endpoint::handle_send).
@@ -131,7 +131,7 @@ impl Service {
         let is_head = head.method == Method::HEAD;
         match self.decide(head, peer, entropy, now) {
             // HEAD is GET without the body; its length is still told.
-            Route::Respond(response) if is_head => Route::Respond(response.map(|_| Bytes::new())),
+            Route::Respond(response) if is_head => respond(response.map(|_| Bytes::new())),
             route => route,
         }
     }
@@ -151,38 +151,36 @@ impl Service {
         let caller = Caller::of(&head);
         if !settings.origins.admits(&caller, settings.admit_anonymous) {
             let refused = plain().text(StatusCode::FORBIDDEN, "Origin not allowed\n");
-            return Route::Respond(Refusal::Origin.mark(refused));
+            return respond(Refusal::Origin.mark(refused));
         }
         let Some(resource) = resource else {
-            return Route::Respond(Refusal::NotFound.mark(not_found(plain())));
+            return respond(Refusal::NotFound.mark(not_found(plain())));
         };
         let answer = || match resource.has_cors() {
             true => self.with_cookie(Answer::cors(&caller), rest, &head),
             false => plain(),
         };
         if !resource.is_offered(settings.transports) {
-            return Route::Respond(Refusal::NotFound.mark(not_found(answer())));
+            return respond(Refusal::NotFound.mark(not_found(answer())));
         }
         let is_handshake = resource.is_websocket() && Handshake::is_connect(&head);
         if !resource.allows(&head.method) && !is_handshake {
             let refused = plain().method_not_allowed(resource.allow());
-            return Route::Respond(Refusal::Method.mark(refused));
+            return respond(Refusal::Method.mark(refused));
         }
         let answer = answer();
         if head.method == Method::OPTIONS {
-            return Route::Respond(answer.preflight(resource, now));
+            return respond(answer.preflight(resource, now));
         }
         let origin = caller.origin.cloned();
         let request = |head, answer| self.request(resource, head, origin, peer, answer);
         match resource {
-            Resource::Greeting => {
-                Route::Respond(answer.text(StatusCode::OK, "Welcome to SockJS!\n"))
-            }
-            Resource::Info => Route::Respond(match entropy {
+            Resource::Greeting => respond(answer.text(StatusCode::OK, "Welcome to SockJS!\n")),
+            Resource::Info => respond(match entropy {
                 Some(entropy) => self.info(&head, answer, entropy),
                 None => Refusal::Draining.mark(answer.unavailable(DRAINING)),
             }),
-            Resource::Iframe => Route::Respond(self.0.iframe.respond(&head.headers, now)),
+            Resource::Iframe => respond(self.0.iframe.respond(&head.headers, now)),
             Resource::RawWebsocket => websocket(Transport::RawWebsocket, request(head, answer)),
             Resource::Receive(transport) if transport.is_websocket() => {
                 websocket(transport, request(head, answer))
@@ -233,6 +231,10 @@ impl Service {
     }
 }
 
+fn respond(response: Response<Bytes>) -> Route {
+    Route::Respond(Box::new(response))
+}
+
 fn receive(transport: Transport, request: Request, grade: Grade) -> Route {
     match Callback::parse(request.head.uri.query(), transport) {
         Ok(callback) => {
@@ -241,7 +243,7 @@ fn receive(transport: Transport, request: Request, grade: Grade) -> Route {
         Err(error) => {
             let line = format!("{error}\n");
             let refused = request.answer.text(StatusCode::INTERNAL_SERVER_ERROR, line);
-            Route::Respond(Refusal::Callback.mark(refused))
+            respond(Refusal::Callback.mark(refused))
         }
     }
 }
@@ -251,7 +253,7 @@ fn websocket(transport: Transport, request: Request) -> Route {
         Ok(handshake) => {
             Route::Websocket(Box::new(WebsocketPermit { request, transport, handshake }))
         }
-        Err(broken) => Route::Respond(Refusal::Handshake.mark(broken.respond(request.answer))),
+        Err(broken) => respond(Refusal::Handshake.mark(broken.respond(request.answer))),
     }
 }
 

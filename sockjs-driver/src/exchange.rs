@@ -89,12 +89,12 @@ impl Hub {
         // Good for the first turns too, which mostly follow in the same poll of a task.
         let now = self.app.now();
         let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer, now)))
-            .unwrap_or_else(|_| Route::Respond(panicked()));
+            .unwrap_or_else(|_| Route::Respond(Box::new(panicked())));
         let hub = self.clone();
         let answer = async move {
             match route {
                 // In a box, here and below: rare, while each request would have room for it.
-                Route::Respond(response) => Box::pin(hub.refuse(response, body, expects)).await,
+                Route::Respond(response) => Box::pin(hub.refuse(*response, body, expects)).await,
                 Route::Receive(permit) => hub.receive(permit, connection, now).await,
                 Route::Send(permit) => hub.receive_messages(permit, body, expects, now).await,
                 Route::Websocket(permit) => hub.upgrade(permit, upgrade, connection, now).await,

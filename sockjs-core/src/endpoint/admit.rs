@@ -34,7 +34,7 @@ impl Endpoint {
     /// the endpoint decides. `who` is what the application's `authorize` found.
     pub fn handle_route(&mut self, route: Route, who: Option<Principal>, now: Timestamp) -> Action {
         match route {
-            Route::Respond(response) => Action::Respond(response),
+            Route::Respond(response) => Action::Respond(*response),
             Route::Receive(permit) => self.handle_receive(permit, who, now),
             Route::Send(permit) => self.handle_send(permit, who, now),
             Route::Websocket(permit) => self.handle_websocket(permit, who, now),

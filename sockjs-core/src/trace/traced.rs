@@ -155,7 +155,7 @@ impl Traced {
 impl Traced {
     pub fn handle_route(&mut self, route: Route, who: Option<Principal>, now: Timestamp) -> Action {
         match route {
-            Route::Respond(response) => Action::Respond(response),
+            Route::Respond(response) => Action::Respond(*response),
             Route::Receive(permit) => self.handle_receive(permit, who, now),
             Route::Send(permit) => self.handle_send(permit, who, now),
             Route::Websocket(permit) => self.handle_websocket(permit, who, now),

@@ -114,7 +114,7 @@ fn no_refusal_shows_it() {
     for path in paths {
         for request in [post(&format!("/000/{ID}/{path}")), for_path(&format!("/{ID}/{path}"))] {
             let response = match service.route(head(request), &peer(), 0, START) {
-                Route::Respond(response) => response,
+                Route::Respond(response) => *response,
                 Route::Send(permit) => match endpoint.handle_send(permit, None, START) {
                     Action::Respond(response) => response,
                     other => panic!("{other:?}"),
