@@ -193,8 +193,10 @@ impl Connection {
         self.stays = !is_old && !wish.eq_ignore_ascii_case(b"close");
         let hub = hubs.iter().find(|hub| hub.service.owns(head.uri.path())).unwrap_or(&hubs[0]);
         let peer = Peer::new(self.socket.peer_addr().ok(), Grade::Socket);
-        let route = hub.service.route(head, &peer, getrandom::u32().unwrap_or_default(), now());
-        if matches!(&route, Route::Receive(it) if hub.turn(|endpoint| endpoint.is_occupied(it))) {
+        let mut route = hub.service.route(head, &peer, getrandom::u32().unwrap_or_default(), now());
+        if let Route::Receive(permit) = &mut route
+            && hub.turn(|endpoint| endpoint.is_occupied(permit))
+        {
             // Has the receiver that is attached just left? Its thread may look first.
             thread::sleep(10 * TICK);
         }

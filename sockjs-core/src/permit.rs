@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode, request};
 
 use crate::binding::{Principal, Sender};
+use crate::event::Slot;
 use crate::refusal::Refusal;
 use crate::report::Grade;
 use crate::settings::BindingSetting;
@@ -52,6 +53,8 @@ pub struct ReceivePermit {
     pub(crate) transport: Transport,
     pub(crate) callback: Option<Callback>,
     pub(crate) grade: Grade,
+    /// Where the endpoint last found its session.
+    pub(crate) found: Option<Slot>,
 }
 
 /// A request to send, before its body is read.

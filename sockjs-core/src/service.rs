@@ -238,7 +238,8 @@ fn respond(response: Response<Bytes>) -> Route {
 fn receive(transport: Transport, request: Request, grade: Grade) -> Route {
     match Callback::parse(request.head.uri.query(), transport) {
         Ok(callback) => {
-            Route::Receive(Box::new(ReceivePermit { request, transport, callback, grade }))
+            let found = None;
+            Route::Receive(Box::new(ReceivePermit { request, transport, callback, grade, found }))
         }
         Err(error) => {
             let line = format!("{error}\n");

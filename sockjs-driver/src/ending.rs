@@ -33,6 +33,8 @@ pub(crate) struct Entry(Arc<Shared>);
 /// once it is a WebSocket the task that has the socket then.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    /// Nearer than by the member, for each poll of a connection looks there.
+    shared: Arc<Shared>,
     member: Arc<Member>,
     /// What it has put there.
     known: Known,
@@ -91,8 +93,10 @@ impl Entry {
         let number = members.next;
         members.next += 1;
         members.wakers.insert(number, Arc::clone(&waker));
+        let shared = Arc::clone(&self.0);
         Watch {
-            member: Arc::new(Member { shared: Arc::clone(&self.0), number, waker }),
+            member: Arc::new(Member { shared: Arc::clone(&shared), number, waker }),
+            shared,
             known: Known::default(),
         }
     }
@@ -107,7 +111,8 @@ impl Drop for Ending {
 impl Watch {
     /// Another of the same connection.
     pub(crate) fn again(&self) -> Self {
-        Self { member: self.member.clone(), known: Known::default() }
+        let Self { shared, member, .. } = self;
+        Self { shared: shared.clone(), member: member.clone(), known: Known::default() }
     }
 
     /// What the server wants; wakes when that changes.
@@ -116,7 +121,7 @@ impl Watch {
         if self.known.changes(cx.waker()) {
             *lock(&self.member.waker) = Some(cx.waker().clone());
         }
-        match self.member.shared.phase.load(Ordering::Acquire) {
+        match self.shared.phase.load(Ordering::Acquire) {
             0 => Phase::Serving,
             1 => Phase::Ending,
             _ => Phase::Cut,

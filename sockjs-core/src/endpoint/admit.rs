@@ -23,10 +23,11 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 impl Endpoint {
     /// Whether a receive request would be refused because another receiver is attached. A driver
-    /// may wait a moment then, and give the network the chance to tell that the other one ended.
-    pub fn is_occupied(&self, permit: &ReceivePermit) -> bool {
-        let slot = self.ids.find(permit.id(), &self.sessions);
-        let holding = slot.and_then(|slot| self.sessions.get(slot));
+    /// may wait a moment then, and give the network the chance to tell that the other one ended. The permit
+    /// keeps in mind where its session was, for [`handle_receive`](Self::handle_receive).
+    pub fn is_occupied(&self, permit: &mut ReceivePermit) -> bool {
+        permit.found = self.ids.find(permit.id(), permit.found, &self.sessions);
+        let holding = permit.found.and_then(|slot| self.sessions.get(slot));
         holding.is_some_and(|holding| holding.session.is_occupied())
     }
 
@@ -52,7 +53,7 @@ impl Endpoint {
         let now = self.advance(now);
         let transport = permit.transport;
         let rule = self.service.settings().binding;
-        let (slot, answer) = match self.find(permit.id()) {
+        let (slot, answer) = match self.find(permit.id(), permit.found) {
             Some((slot, holding)) => {
                 let sender = permit.request.sender(who.as_ref(), rule);
                 if !holding.session.binding.admits(&sender, rule) {
@@ -90,7 +91,7 @@ impl Endpoint {
     ) -> Action {
         self.advance(now);
         let rule = self.service.settings().binding;
-        let Some((slot, holding)) = self.find(permit.id()) else {
+        let Some((slot, holding)) = self.find(permit.id(), None) else {
             return self.turn_away(Refusal::UnknownSession, not_found(permit.request.answer));
         };
         if !holding.session.binding.admits(&permit.request.sender(who.as_ref(), rule), rule) {
@@ -131,8 +132,8 @@ impl Endpoint {
     }
 
     /// The session that a request names.
-    fn find(&mut self, id: &[u8]) -> Option<(Slot, &mut Holding)> {
-        let slot = self.ids.find(id, &self.sessions)?;
+    fn find(&mut self, id: &[u8], found: Option<Slot>) -> Option<(Slot, &mut Holding)> {
+        let slot = self.ids.find(id, found, &self.sessions)?;
         Some((slot, self.sessions.get_mut(slot)?))
     }
 

@@ -40,8 +40,12 @@ impl Ids {
         self.slots.len()
     }
 
-    pub(super) fn find(&self, id: &[u8], sessions: &Sessions) -> Option<Slot> {
+    /// The session with an id, which costs less if it is where it was `found` before.
+    pub(super) fn find(&self, id: &[u8], found: Option<Slot>, sessions: &Sessions) -> Option<Slot> {
         let is_of = |slot: &Slot| id_of(*slot, sessions) == id;
+        if found.is_some_and(|slot| is_of(&slot)) {
+            return found;
+        }
         self.slots.find(self.hasher.hash(id), is_of).copied()
     }
 

@@ -70,12 +70,12 @@ fn a_driver_can_ask_whether_the_session_is_occupied() {
         };
         permit
     };
-    assert!(!sim.endpoint.is_occupied(&permit(&sim)));
+    assert!(!sim.endpoint.is_occupied(&mut permit(&sim)));
     sim.receive("a", "/000/s/xhr");
-    assert!(!sim.endpoint.is_occupied(&permit(&sim)), "the response has ended");
+    assert!(!sim.endpoint.is_occupied(&mut permit(&sim)), "the response has ended");
     sim.receive("b", "/000/s/xhr");
-    assert!(sim.endpoint.is_occupied(&permit(&sim)));
+    assert!(sim.endpoint.is_occupied(&mut permit(&sim)));
     sim.disconnect("b");
-    assert!(!sim.endpoint.is_occupied(&permit(&sim)), "it would get the close frame");
+    assert!(!sim.endpoint.is_occupied(&mut permit(&sim)), "it would get the close frame");
     sim.advance(secs(5));
 }

@@ -17,7 +17,7 @@ pub(super) enum Awaited {
 }
 
 /// Counted by the line and the gate, which know nothing else of each other. All of it happens within
-/// polls of the connection, or before its next one.
+/// polls of the connection, or before its next one, and so never at the same time.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     requests: AtomicU64,
@@ -36,7 +36,7 @@ impl Progress {
     /// hyper was given bytes, of a head that `is_plain` or not.
     pub(super) fn read(&self, is_plain: bool) {
         self.is_unclear.store(!is_plain, Ordering::Relaxed);
-        self.reads.fetch_add(1, Ordering::Relaxed);
+        count(&self.reads);
     }
 
     /// Whether the scanner is to be asked about the head that was read last.
@@ -46,7 +46,7 @@ impl Progress {
 
     /// hyper has made a request.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        count(&self.requests);
         self.is_answering.store(true, Ordering::Release);
         Answering(Arc::clone(self))
     }
@@ -63,6 +63,11 @@ impl Progress {
             Awaited::Request(requests)
         }
     }
+}
+
+/// One more. Nobody else counts meanwhile, and so no locked step is needed.
+fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
 impl Drop for Answering {
