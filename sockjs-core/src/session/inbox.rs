@@ -20,7 +20,11 @@ impl Inbox {
 
     pub(crate) fn extend(&mut self, batch: &mut Vec<Message>, cost: usize) {
         self.bytes += cost;
-        self.queue.get_or_insert_default().extend(batch.drain(..));
+        match &mut self.queue {
+            Some(queue) => queue.extend(batch.drain(..)),
+            // With the memory that it has already.
+            None => self.queue = Some(Box::new(std::mem::take(batch).into())),
+        }
     }
 
     pub(crate) fn front(&self) -> Option<&Message> {

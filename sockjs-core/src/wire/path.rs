@@ -42,11 +42,9 @@ pub fn below<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
 
 /// Where the session's id stands in the path of a session's resource: the last segment but one.
 pub(crate) fn session_id(path: &str) -> Range<usize> {
-    let last_slash = |path: &[u8]| memchr::memrchr(b'/', path);
-    let path = path.as_bytes();
-    let end = last_slash(path).unwrap_or_default();
-    let start = path.get(..end).and_then(last_slash).map_or(end, |slash| slash + 1);
-    start..end
+    let (ids, _) = split_last(path.as_bytes()).unwrap_or_default();
+    let start = split_last(ids).map_or(ids.len(), |(before, _)| before.len() + 1);
+    start..ids.len()
 }
 
 /// Whether what follows the prefix stands below `/{server}/{session}/`, be it known or not.
@@ -61,23 +59,30 @@ fn segments(path: &str) -> impl Iterator<Item = &[u8]> {
     path.as_bytes().split(|byte| *byte == b'/')
 }
 
+/// What stands before and behind the last slash.
+fn split_last(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = memchr::memrchr(b'/', path)?;
+    Some((path.get(..slash)?, path.get(slash + 1..)?))
+}
+
 impl Resource {
     /// Parses what follows the prefix. Ids are taken as they stand, undecoded.
     pub fn parse(rest: &str) -> Option<Self> {
-        let Some(rest) = rest.strip_prefix('/') else {
+        // From its end: there stands what most requests are told apart by.
+        let Some((ids, name)) = split_last(rest.as_bytes()) else {
             return rest.is_empty().then_some(Self::Greeting);
         };
-        let mut segments = segments(rest);
-        let parts = (segments.next()?, segments.next(), segments.next(), segments.next());
-        match parts {
-            (b"", None, ..) => Some(Self::Greeting),
-            (b"info", None, ..) => Some(Self::Info),
-            (b"websocket", None, ..) => Some(Self::RawWebsocket),
-            (page, None, ..) => is_iframe(page).then_some(Self::Iframe),
-            (server, Some(session), Some(name), None) if is_id(server) && is_id(session) => {
-                Self::of_session(name)
+        match (split_last(ids), name) {
+            (Some((server, session)), _) => {
+                let server = server.strip_prefix(b"/").filter(|server| !server.contains(&b'/'))?;
+                let are_ids = is_id(server) && is_id(session);
+                if are_ids { Self::of_session(name) } else { None }
             }
-            _ => None,
+            (None, _) if !ids.is_empty() => None,
+            (None, b"") => Some(Self::Greeting),
+            (None, b"info") => Some(Self::Info),
+            (None, b"websocket") => Some(Self::RawWebsocket),
+            (None, page) => is_iframe(page).then_some(Self::Iframe),
         }
     }
 
@@ -177,6 +182,8 @@ fn is_iframe(segment: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(path: &str) -> Option<Resource> {
@@ -225,6 +232,30 @@ mod tests {
             "/echo/websocket/",
         ] {
             assert_eq!(parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_prefix_begins_with_a_slash() {
+        for rest in ["info", "x/info", "x/", "s/s/xhr"] {
+            assert_eq!(Resource::parse(rest), None, "{rest}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn paths_are_told_apart_by_their_segments(rest in "(/(|a|[.]|xhr|info)){0,5}") {
+            let segments: Vec<&str> = rest.split('/').skip(1).collect();
+            let is_id = |id: &str| !id.is_empty() && !id.contains('.');
+            let resource = match segments[..] {
+                [] | [""] => Some(Resource::Greeting),
+                ["info"] => Some(Resource::Info),
+                [server, session, "xhr"] if is_id(server) && is_id(session) => {
+                    Some(Resource::Receive(Transport::Xhr))
+                }
+                _ => None,
+            };
+            prop_assert_eq!(Resource::parse(&rest), resource);
         }
     }
 
