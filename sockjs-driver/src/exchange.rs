@@ -87,7 +87,7 @@ impl Hub {
         let (connection, peer) = self.sender_of(&mut head.extensions);
         let expects = !body.is_end_stream() && head.headers.contains_key(EXPECT);
         // Good for the first turns too, which mostly follow in the same poll of a task.
-        let now = self.app.now();
+        let now = self.now(connection.as_ref());
         let route = catch_unwind(AssertUnwindSafe(|| self.route(head, &peer, now)))
             .unwrap_or_else(|_| Route::Respond(Box::new(panicked())));
         let hub = self.clone();
@@ -115,6 +115,12 @@ impl Hub {
         }
         let grade = if connection.is_some() { Grade::Socket } else { Grade::Taken };
         (connection, Peer::new(address, grade))
+    }
+
+    /// The time. Connections of ours know that of their poll.
+    fn now(&self, connection: Option<&Connection>) -> Timestamp {
+        let look = || self.app.runtime.now();
+        self.app.clock.timestamp(connection.map_or_else(look, |it| it.now(look)))
     }
 
     fn route(&self, head: request::Parts, peer: &Peer, now: Timestamp) -> Route {

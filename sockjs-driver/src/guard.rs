@@ -201,7 +201,7 @@ impl Ticket {
     /// The server around us took the chunk's bytes.
     pub(crate) fn taken(mut self) {
         if let Some((ledger, chunk)) = self.0.take() {
-            ledger.written(&[chunk]);
+            ledger.written(&[chunk], None);
         }
     }
 }

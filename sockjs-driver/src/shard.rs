@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use hyper::rt::Sleep;
 use sockjs_core::trace::Traced;
@@ -377,11 +378,12 @@ impl TimerState {
 
 /// What became of frames that responses carried.
 impl Ledger<Handed> for Shard {
-    fn written(&self, chunks: &[Handed]) {
+    fn written(&self, chunks: &[Handed], at: Option<Instant>) {
         if let Some(first) = chunks.first() {
             first.stopwatch().stop(&self.app);
         }
-        self.turn(|turn| {
+        let now = at.map_or_else(|| self.app.now(), |at| self.app.clock.timestamp(at));
+        self.turn_at(now, |turn| {
             for chunk in chunks {
                 turn.endpoint.handle_written(chunk.id, turn.now);
             }

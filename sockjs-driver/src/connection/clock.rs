@@ -135,13 +135,13 @@ impl<P: Copy + PartialEq> Patience<P> {
         &mut self,
         progress: Option<P>,
         limit: Duration,
-        clock: &Clock,
+        now: impl FnOnce() -> Instant,
     ) -> Option<Instant> {
         match (self.wait, progress) {
             (_, None) => self.wait = None,
             (Some((seen, _)), Some(progress)) if seen == progress => {}
             (_, Some(progress)) => {
-                self.wait = clock.now().checked_add(limit).map(|deadline| (progress, deadline));
+                self.wait = now().checked_add(limit).map(|deadline| (progress, deadline));
             }
         }
         self.wait.map(|(_, deadline)| deadline)

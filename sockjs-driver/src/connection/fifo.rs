@@ -1,6 +1,6 @@
 //! The chunks that were given to hyper and have not left yet, in order.
 
-use std::{ptr, sync::Arc};
+use std::{ptr, sync::Arc, time::Instant};
 
 /// A longer list is given back after use, so that one burst does not set the size of a connection.
 const KEEP_COUNT: usize = 64;
@@ -15,8 +15,8 @@ impl<T: Copy + Send + Unpin + 'static> Chunk for T {}
 /// Called without any lock of this module held, from inside the connection's poll or its drop.
 /// May wake that very task.
 pub(crate) trait Ledger<C: Chunk>: Send + Sync + 'static {
-    /// All bytes of these chunks were taken by the socket.
-    fn written(&self, chunks: &[C]);
+    /// All bytes of these chunks were taken by the socket, at this time if it is known.
+    fn written(&self, chunks: &[C], at: Option<Instant>);
     /// The connection ended before the bytes of these chunks were flushed.
     fn lost(&self, chunks: &[C]);
 }

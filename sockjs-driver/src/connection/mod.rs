@@ -12,6 +12,7 @@
 //! - `scan`: where requests end in the bytes that arrive;
 //! - `gate`: the checks around the service;
 //! - `progress`: which part of a request is waited for;
+//! - `moment`: the time of a poll;
 //! - `clock`: deadlines that cost nothing while nothing waits;
 //! - `serve`: the future that ties them together;
 //! - `stream`: the connection after an upgrade.
@@ -20,6 +21,7 @@ mod clock;
 mod fifo;
 mod gate;
 mod line;
+mod moment;
 mod progress;
 mod scan;
 mod serve;

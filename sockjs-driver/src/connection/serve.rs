@@ -62,7 +62,7 @@ where
 {
     let progress = Arc::<Progress>::default();
     let line = Arc::new(Mutex::new(Line::new(io, Arc::clone(&progress))));
-    let shared = Arc::new(Shared::new(Stream::open::<I, C>));
+    let shared = Arc::new(Shared::new(Stream::open::<I, C>, timer.now()));
     let gate = Gate {
         line: Arc::clone(&line),
         handle: ConnectionHandle(Arc::clone(&shared)),
@@ -163,9 +163,10 @@ where
                 Some(Awaited::Request(_)) => this.config.idle_timeout,
                 _ => this.config.read_timeout,
             };
-            let read = this.reading.check(awaited, limit, this.clock);
+            let now = || shared.moment.now(|| this.clock.now());
+            let read = this.reading.check(awaited, limit, now);
             let written = seen.is_blocked.then_some(seen.write_count);
-            let write = this.writing.check(written, this.config.write_stall, this.clock);
+            let write = this.writing.check(written, this.config.write_stall, now);
             let Some(deadline) = read.into_iter().chain(write).min() else {
                 return Poll::Pending;
             };
@@ -196,7 +197,7 @@ where
         if lock(this.line).poll_drained(cx).is_ready() {
             return Poll::Ready(());
         }
-        match this.lingering.check(Some(()), LINGER, this.clock) {
+        match this.lingering.check(Some(()), LINGER, || this.clock.now()) {
             Some(deadline) => this.clock.poll_until(deadline, cx),
             None => Poll::Ready(()),
         }

@@ -1,6 +1,6 @@
 //! What a connection shares with the responses that it carries.
 
-use std::{fmt, io::IoSlice, mem, sync::Arc, task::Waker};
+use std::{fmt, io::IoSlice, mem, sync::Arc, task::Waker, time::Instant};
 
 use bytes::BytesMut;
 use http::{Extensions, Response, StatusCode};
@@ -9,6 +9,7 @@ use hyper::upgrade::Upgraded;
 use super::{
     fifo::{Chunk, Fifo, Ledger},
     lock,
+    moment::Moment,
     stream::Stream,
 };
 use crate::sync::{
@@ -32,6 +33,12 @@ impl<C: Chunk> ConnectionHandle<C> {
         if let Err(ledger) = self.0.push(ledger, chunk) {
             ledger.lost(&[chunk]);
         }
+    }
+
+    /// The time of the connection's poll, which calls the service: known, or found by `look` for whoever
+    /// asks after.
+    pub(crate) fn now(&self, look: impl FnOnce() -> Instant) -> Instant {
+        self.0.moment.now(look)
     }
 
     /// Says that a receiver is attached: while the value lives, a client that leaves ends the
@@ -145,6 +152,7 @@ pub(super) struct Shared<C: Chunk> {
     handed: AtomicBool,
     parked: AtomicUsize,
     polling: AtomicBool,
+    pub(super) moment: Moment,
     stalled: AtomicBool,
     waker: Mutex<Option<Waker>>,
     /// What is written from now on is held back.
@@ -163,12 +171,13 @@ struct Chunks<C: Chunk> {
 }
 
 impl<C: Chunk> Shared<C> {
-    pub(super) fn new(open: fn(Upgraded) -> Stream) -> Self {
+    pub(super) fn new(open: fn(Upgraded) -> Stream, now: Instant) -> Self {
         Self {
             chunks: Mutex::new(Chunks { fifo: Fifo::new(), ended: false }),
             handed: AtomicBool::new(false),
             parked: AtomicUsize::new(0),
             polling: AtomicBool::new(false),
+            moment: Moment::new(now),
             stalled: AtomicBool::new(false),
             waker: Mutex::new(None),
             holds: AtomicBool::new(false),
@@ -188,6 +197,7 @@ impl<C: Chunk> Shared<C> {
     /// The connection is being polled from here on. Whoever does not see it wakes for nothing.
     pub(super) fn enter(&self) {
         self.polling.store(true, Ordering::Relaxed);
+        self.moment.pass();
     }
 
     /// The service and its bodies have had their turn: from here on [`park`] wakes. Must come
@@ -213,7 +223,8 @@ impl<C: Chunk> Shared<C> {
             mem::swap(&mut chunks.fifo, spare);
             self.handed.store(false, Ordering::Release);
         }
-        spare.drain(|ledger, chunks| ledger.written(chunks));
+        let at = self.moment.known();
+        spare.drain(|ledger, chunks| ledger.written(chunks, at));
     }
 
     /// Holds these bytes back, if that is to be.
@@ -271,7 +282,10 @@ mod tests {
 
     #[test]
     fn what_is_passed_on_finds_the_next_request_and_keeps_no_connection() {
-        let handle = ConnectionHandle::<u32>(Arc::new(Shared::new(|upgraded| upgraded.into())));
+        let handle = ConnectionHandle::<u32>(Arc::new(Shared::new(
+            |upgraded| upgraded.into(),
+            Instant::now(),
+        )));
         let shared = Arc::downgrade(&handle.0);
         let mut extensions = Extensions::new();
         handle.mark(&mut extensions);

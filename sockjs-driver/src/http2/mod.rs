@@ -268,9 +268,9 @@ where
             let limit =
                 if self.is_ending { self.config.write_stall } else { self.config.idle_timeout };
             let wait = begun.map(|begun| (begun, self.is_ending));
-            let idle = self.idle.check(wait, limit, &self.clock);
+            let idle = self.idle.check(wait, limit, || self.clock.now());
             let written = self.streams.writes_if_blocked();
-            let write = self.writing.check(written, self.config.write_stall, &self.clock);
+            let write = self.writing.check(written, self.config.write_stall, || self.clock.now());
             let Some(deadline) = idle.into_iter().chain(write).min() else { return Poll::Pending };
             ready!(self.clock.poll_until(deadline, cx));
             if self.is_ending || self.writing.is_over(&self.clock) {

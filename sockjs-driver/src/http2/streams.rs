@@ -120,7 +120,7 @@ impl<F: Future> Future for Running<F> {
             return Poll::Ready(());
         }
         let held = this.flow.as_ref().and_then(|flow| flow.frames_if_held());
-        match this.patience.check(held, this.stall, &this.clock) {
+        match this.patience.check(held, this.stall, || this.clock.now()) {
             // Dropped, it is reset.
             Some(deadline) => this.clock.poll_until(deadline, cx),
             None => Poll::Pending,

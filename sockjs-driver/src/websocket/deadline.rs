@@ -68,8 +68,8 @@ impl Deadline {
             Phase::Closing => (Some(Ending::LastWrites), self.write_stall),
             Phase::Closed => (Some(Ending::Echo), CLOSE_TIMEOUT),
         };
-        let stalled = self.stalled.check(stall, self.write_stall, &self.clock);
-        let ended = self.ending.check(ending, limit, &self.clock);
+        let stalled = self.stalled.check(stall, self.write_stall, || self.clock.now());
+        let ended = self.ending.check(ending, limit, || self.clock.now());
         match stalled.into_iter().chain(ended).min() {
             Some(deadline) => self.clock.poll_until(deadline, cx),
             None => Poll::Pending,

@@ -148,7 +148,7 @@ async fn one_call_a_ledger_and_flush() {
         for (ledger, chunk) in [(0, 1), (0, 2), (1, 3), (0, 4)] {
             fifo.push(ledgers[ledger].clone(), chunk);
         }
-        fifo.drain(|ledger, chunks| ledger.written(chunks));
+        fifo.drain(|ledger, chunks| ledger.written(chunks, None));
         for chunks in [vec![1, 2], vec![3], vec![4]] {
             assert_eq!(told.try_recv(), Ok(Event::Written(chunks)));
         }

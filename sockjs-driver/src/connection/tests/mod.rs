@@ -14,6 +14,7 @@ use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll, ready},
     time::Duration,
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -50,7 +51,7 @@ type Feed = UnboundedSender<(u32, Bytes)>;
 struct Recorder(UnboundedSender<Event>);
 
 impl Ledger<u32> for Recorder {
-    fn written(&self, chunks: &[u32]) {
+    fn written(&self, chunks: &[u32], _: Option<Instant>) {
         let _ = self.0.send(Event::Written(chunks.to_vec()));
     }
 
