@@ -20,7 +20,7 @@ use crate::message::Message;
 use crate::receiver::{Receiver, Stage};
 use crate::report::Cause;
 use crate::service::Service;
-use crate::session::{Flags, Session};
+use crate::session::{Flags, Session, Spares};
 use crate::time::Timestamp;
 use crate::wire::close::CloseReason;
 
@@ -65,6 +65,7 @@ pub struct Endpoint {
     live: usize,
     stats: Stats,
     window: Window,
+    spares: Spares,
 }
 
 /// Boxed, for the table keeps its room when they have ended.
@@ -131,6 +132,7 @@ impl Endpoint {
             live: 0,
             stats: Stats::default(),
             window: Window::default(),
+            spares: Spares::default(),
         }
     }
 
@@ -302,7 +304,7 @@ impl Endpoint {
             return Err(SendError::Closed(message));
         };
         let bytes = message.len() as u64;
-        let sent = holding.session.send(message, fits, self.service.settings());
+        let sent = holding.session.send(message, fits, self.service.settings(), &mut self.spares);
         match sent {
             Ok(()) => self.stats.message_out(bytes),
             Err(SendError::Full(_)) if !fits => self.starve(key.slot),
@@ -533,6 +535,7 @@ impl Endpoint {
         if holding.becomes_ready() {
             self.ready.push_back(slot);
         }
+        holding.session.rest(&mut self.spares);
         let session = &holding.session;
         if !holding.is_opened && session.is_opened() {
             holding.is_opened = true;

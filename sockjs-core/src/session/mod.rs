@@ -24,6 +24,7 @@ use bytes::BytesMut;
 
 use self::inbox::Inbox;
 use self::outbox::Outbox;
+pub(crate) use self::outbox::Spares;
 use crate::binding::Binding;
 use crate::event::{Gone, Refused, SendError};
 use crate::info::ConnectionInfo;
@@ -274,7 +275,6 @@ impl Session {
     /// Chunks up to `seq` were written.
     pub(crate) fn written(&mut self, seq: u64, settings: &Settings, now: Timestamp) {
         self.outbox.written(seq, now);
-        self.rest();
         self.wake_sender(settings);
         self.wake_receiver(settings);
         self.finish_closing(settings, now);
@@ -301,6 +301,7 @@ impl Session {
         message: Message,
         fits: bool,
         settings: &Settings,
+        spares: &mut Spares,
     ) -> Result<(), SendError> {
         if !matches!(self.phase, Phase::Open) {
             return Err(SendError::Closed(message));
@@ -312,7 +313,7 @@ impl Session {
             self.waits.sender = true;
             return Err(SendError::Full(message));
         }
-        self.outbox.push(message);
+        self.outbox.push(message, spares);
         self.wake_receiver(settings);
         Ok(())
     }
@@ -350,7 +351,9 @@ impl Session {
             if self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
                 self.resume();
             }
-            self.rest();
+            if let Link::Detached { .. } = self.link {
+                self.inbox.rest();
+            }
         }
         is_empty
     }
@@ -462,10 +465,10 @@ impl Session {
 
     /// A session that no receiver is at and that has nothing to carry holds no queues: there may be very
     /// many of them.
-    fn rest(&mut self) {
+    pub(crate) fn rest(&mut self, spares: &mut Spares) {
         if let Link::Detached { .. } = self.link {
             self.inbox.rest();
-            self.outbox.rest();
+            self.outbox.rest(spares);
         }
     }
 

@@ -43,6 +43,30 @@ struct Flow {
     in_flight_bytes: usize,
 }
 
+/// Memory of outboxes that rest, for those that have something to carry again: a session that is polled
+/// does both with each message.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "they come and go in their boxes")]
+pub(crate) struct Spares(Vec<Box<Flow>>);
+
+impl Spares {
+    /// So many are kept.
+    const COUNT: usize = 32;
+    /// Those that are longer are not.
+    const MESSAGES: usize = 16;
+
+    fn lend(&mut self) -> Box<Flow> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    /// Keeps an empty one.
+    fn keep(&mut self, flow: Box<Flow>) {
+        if self.0.len() < Self::COUNT && flow.queue.capacity() <= Self::MESSAGES {
+            self.0.push(flow);
+        }
+    }
+}
+
 static NO_FLOW: Flow = Flow {
     queue: VecDeque::new(),
     in_flight: SmallVec::new_const(),
@@ -72,9 +96,9 @@ pub(crate) struct Account {
 
 impl Outbox {
     /// Accepts a message.
-    pub(crate) fn push(&mut self, message: Message) {
+    pub(crate) fn push(&mut self, message: Message, spares: &mut Spares) {
         self.bytes += message.cost();
-        self.flow.get_or_insert_default().queue.push_back(message);
+        self.flow.get_or_insert_with(|| spares.lend()).queue.push_back(message);
     }
 
     fn flow(&self) -> &Flow {
@@ -82,8 +106,11 @@ impl Outbox {
     }
 
     /// Gives the memory of an empty queue back.
-    pub(crate) fn rest(&mut self) {
-        self.flow.take_if(|flow| flow.queue.is_empty() && flow.in_flight.is_empty());
+    pub(crate) fn rest(&mut self, spares: &mut Spares) {
+        let is_empty = |flow: &mut Box<Flow>| flow.queue.is_empty() && flow.in_flight.is_empty();
+        if let Some(flow) = self.flow.take_if(is_empty) {
+            spares.keep(flow);
+        }
     }
 
     /// Cost of everything held here, in bytes.
@@ -277,7 +304,8 @@ mod tests {
 
     fn outbox(messages: usize) -> Outbox {
         let mut outbox = Outbox::default();
-        (0..messages).for_each(|n| outbox.push(Message::text(n.to_string())));
+        let spares = &mut Spares::default();
+        (0..messages).for_each(|n| outbox.push(Message::text(n.to_string()), spares));
         outbox
     }
 
@@ -350,7 +378,7 @@ mod tests {
             let queue = VecDeque::with_capacity(count);
             let flow = Some(Box::new(Flow { queue, ..Flow::default() }));
             let mut outbox = Outbox { flow, ..Outbox::default() };
-            (0..count).for_each(|_| outbox.push(Message::text("x")));
+            (0..count).for_each(|_| outbox.push(Message::text("x"), &mut Spares::default()));
             for left in (0..count).rev() {
                 let seq = outbox.hand(1, 1, 1, NOW);
                 outbox.written(seq, NOW);
@@ -363,28 +391,45 @@ mod tests {
     #[test]
     fn only_an_empty_queue_rests() {
         let mut outbox = outbox(1);
-        outbox.rest();
+        let spares = &mut Spares::default();
+        outbox.rest(spares);
         assert!(outbox.is_waiting());
         let first = outbox.hand(1, 10, 1, NOW);
         let second = outbox.hand(0, 1, 1, NOW);
         outbox.written(first, NOW);
-        outbox.rest();
+        outbox.rest(spares);
         assert!(outbox.is_in_flight(), "a frame without messages is");
         outbox.written(second, NOW);
         assert!(outbox.flow.is_some());
-        outbox.rest();
-        assert!(outbox.flow.is_none());
+        outbox.rest(spares);
+        assert!(outbox.flow.is_none() && spares.0.len() == 1);
         assert_eq!((outbox.handed(), outbox.next_seq(), outbox.bytes()), (1, 2, 0));
+    }
+
+    #[test]
+    fn few_spares_are_kept_and_none_that_is_long() {
+        let spares = &mut Spares::default();
+        let mut outboxes: Vec<_> = (0..100).map(|_| Outbox::default()).collect();
+        for (count, kept) in [(1, Spares::COUNT), (20, 0)] {
+            for outbox in &mut outboxes {
+                (0..count).for_each(|_| outbox.push(Message::text("x"), spares));
+                let seq = outbox.hand(count, 1, 1, NOW);
+                outbox.written(seq, NOW);
+            }
+            outboxes.iter_mut().for_each(|outbox| outbox.rest(spares));
+            assert_eq!(spares.0.len(), kept, "after {count}");
+        }
     }
 
     proptest! {
         #[test]
         fn accounts_are_exact(ops in prop::collection::vec((0u8..5, 1usize..4), 0..60)) {
             let mut outbox = Outbox::default();
+            let spares = &mut Spares::default();
             let (mut pushed, mut confirmed, mut handed) = (0u64, 0, Vec::new());
             for (op, n) in ops {
                 match op {
-                    0 => { outbox.push(Message::text(pushed.to_string())); pushed += 1; }
+                    0 => { outbox.push(Message::text(pushed.to_string()), spares); pushed += 1; }
                     1 => {
                         let n = n.min(outbox.waiting().count());
                         if n > 0 { handed.push(outbox.hand(n, n, 1, NOW)); }
@@ -394,7 +439,7 @@ mod tests {
                     _ => if let Some(seq) = handed.last() { outbox.lost(*seq); },
                 }
                 let cost: usize = outbox.flow().queue.iter().map(Message::cost).sum();
-                outbox.rest();
+                outbox.rest(spares);
                 prop_assert_eq!(outbox.bytes(), cost);
                 prop_assert!(outbox.confirmed() >= confirmed && outbox.written <= pushed);
                 confirmed = outbox.confirmed();

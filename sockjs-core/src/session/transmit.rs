@@ -136,7 +136,6 @@ impl Session {
         let fin = attached.transport.is_one_frame() || (full && !attached.transport.is_websocket());
         if fin {
             self.link = Link::Detached { since: now };
-            self.rest();
         }
         fin
     }
