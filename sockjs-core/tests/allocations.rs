@@ -155,6 +155,60 @@ fn time_that_passes_allocates_nothing() {
     }
 }
 
+/// Polling sessions of one endpoint.
+struct Polls {
+    service: Service,
+    endpoint: Endpoint,
+}
+
+impl Polls {
+    fn new() -> Self {
+        let settings = settings();
+        let quota = Quota::whole(&settings.limits);
+        let service = Service::new(settings).unwrap();
+        let endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
+        Self { service, endpoint }
+    }
+
+    fn route(&self, request: http::request::Builder) -> Route {
+        self.service.route(request::head(request), &request::peer(), 0, START)
+    }
+
+    /// A poll that finds something.
+    fn poll(&mut self, number: u32) {
+        let route = self.route(request::post(&format!("/000/{number}/xhr")));
+        let action = self.endpoint.handle_route(route, None, START);
+        let Action::Poll { mut receiver, .. } = action else { panic!("{action:?}") };
+        let transmit = self.endpoint.poll_transmit(&mut receiver, &mut BytesMut::new()).unwrap();
+        assert!(transmit.fin);
+        self.endpoint.handle_written(transmit.chunk.unwrap(), START);
+        while self.endpoint.poll_event().is_some() {}
+    }
+
+    /// A message there and back.
+    fn echo(&mut self, number: u32) {
+        let route = self.route(request::post(&format!("/000/{number}/xhr_send")));
+        let action = self.endpoint.handle_route(route, None, START);
+        let Action::Collect { session, .. } = action else { panic!("{action:?}") };
+        let mut batch = vec![Message::text(String::from(TEXT))];
+        self.endpoint.handle_messages(session, &mut batch, START).unwrap();
+        let message = self.endpoint.recv(session).unwrap();
+        self.endpoint.send(session, message).unwrap();
+        self.poll(number);
+    }
+}
+
+/// What an endpoint has spare for all of them does not count.
+#[test]
+fn a_session_that_rests_holds_no_queues() {
+    let mut polls = Polls::new();
+    for number in 0..ROUNDS {
+        polls.poll(number);
+    }
+    let kept = measure(|| (0..ROUNDS).for_each(|number| polls.echo(number))).bytes_current;
+    assert!(kept < i64::from(ROUNDS) * 32, "{kept} bytes");
+}
+
 /// The counter counts.
 #[test]
 fn a_message_of_ones_own_is_an_allocation() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, UPGRADE};
-use http::{Extensions, HeaderMap, Method, Request, Response, request};
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, request};
 use hyper::rt::Sleep;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
@@ -74,7 +74,7 @@ impl Hub {
     /// Answers a request. Paths that are not the service's get a 404.
     ///
     /// Each request on its way has one such future. It is read before that begins, so that it need
-    /// not be held, and what else is large is boxed, or let go of early.
+    /// not be held, and what else is large is in a box.
     pub(crate) fn respond<B>(
         self: Arc<Self>,
         mut request: Request<B>,
@@ -96,7 +96,9 @@ impl Hub {
                 // In a box, here and below: rare, while each request would have room for it.
                 Route::Respond(response) => Box::pin(hub.refuse(*response, body, expects)).await,
                 Route::Receive(permit) => hub.receive(permit, connection, now).await,
-                Route::Send(permit) => hub.receive_messages(permit, body, expects, now).await,
+                Route::Send(permit) => {
+                    hub.receive_messages(permit, body, expects, connection, now).await
+                }
                 Route::Websocket(permit) => hub.upgrade(permit, upgrade, connection, now).await,
             }
         };
@@ -121,6 +123,22 @@ impl Hub {
     fn now(&self, connection: Option<&Connection>) -> Timestamp {
         let look = || self.app.runtime.now();
         self.app.clock.timestamp(connection.map_or_else(look, |it| it.now(look)))
+    }
+
+    /// Who sent a request, as the application finds, and the time then; before it was `now`.
+    async fn authorize(
+        &self,
+        head: &request::Parts,
+        connection: Option<&Connection>,
+        now: Timestamp,
+    ) -> Result<(Option<Principal>, Timestamp), StatusCode> {
+        let known = self.app.authorize(head, now).await;
+        if self.app.authorizes()
+            && let Some(connection) = connection
+        {
+            connection.look_anew();
+        }
+        known
     }
 
     fn route(&self, head: request::Parts, peer: &Peer, now: Timestamp) -> Route {
@@ -159,7 +177,7 @@ impl Hub {
         connection: Option<Connection>,
         now: Timestamp,
     ) -> Response<Body> {
-        let (who, now) = match self.app.authorize(permit.head(), now).await {
+        let (who, now) = match self.authorize(permit.head(), connection.as_ref(), now).await {
             Ok(known) => known,
             Err(status) => return permit.refuse(status).map(Body::full),
         };
@@ -221,9 +239,10 @@ impl Hub {
         permit: Box<SendPermit>,
         body: B,
         expects: bool,
+        connection: Option<Connection>,
         now: Timestamp,
     ) -> Response<Body> {
-        let (who, now) = match self.app.authorize(permit.head(), now).await {
+        let (who, now) = match self.authorize(permit.head(), connection.as_ref(), now).await {
             Ok(known) => known,
             Err(status) => {
                 return Box::pin(self.refuse(permit.refuse(status), body, expects)).await;
@@ -248,7 +267,7 @@ impl Hub {
         match upload::collect(body, max_bytes, &mut claim, patience, runtime).await {
             Ok(Collected { body, was_there }) => {
                 let now = if was_there { now } else { self.app.now() };
-                deliver(shard, session, &body, reply, now).await.map(Body::full)
+                deliver(shard, session, &body, reply, connection, now).await.map(Body::full)
             }
             Err(error) => {
                 // What is left of the body cannot be told from a next request.
@@ -266,7 +285,7 @@ impl Hub {
         connection: Option<Connection>,
         now: Timestamp,
     ) -> Response<Body> {
-        let (who, now) = match self.app.authorize(permit.head(), now).await {
+        let (who, now) = match self.authorize(permit.head(), connection.as_ref(), now).await {
             Ok(known) => known,
             Err(status) => return permit.refuse(status).map(Body::full),
         };
@@ -339,12 +358,14 @@ fn poll(mut guard: Guard, mut connection: Option<Connection>) -> impl Future<Out
     })
 }
 
-/// Passes a body's messages to their session, from `since` on; waits while the application lags.
+/// Passes a body's messages to their session, from `since` on, and has its handler take them within a poll of
+/// this connection; waits while the application lags.
 async fn deliver(
     shard: &Arc<Shard>,
     session: SessionKey,
     body: &[u8],
     reply: SendReply,
+    connection: Option<Connection>,
     since: Timestamp,
 ) -> Response<Bytes> {
     // Room for what most requests bring.
@@ -370,6 +391,9 @@ async fn deliver(
         });
         let Some(session) = receives.filter(|_| brought.messages) else { return delivered };
         session.run();
+        if let Some(connection) = &connection {
+            connection.look_anew();
+        }
         // Mostly it has answered by now.
         delivered.map_ok(|is_received| is_received || session.with_inbox(Inbox::is_idle))
     });
@@ -436,7 +460,7 @@ fn close_after(headers: &mut HeaderMap) {
 /// For a request whose answer cannot be made. What of its body was read is not known.
 fn panicked() -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(b"Internal error\n"));
-    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     let text = HeaderValue::from_static("text/plain; charset=UTF-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     close_after(response.headers_mut());
@@ -446,6 +470,6 @@ fn panicked() -> Response<Bytes> {
 /// An action that does not go with its request, or a server around us that cannot upgrade.
 fn unexpected() -> Response<Body> {
     let mut response = Response::new(Body::default());
-    *response.status_mut() = http::StatusCode::NOT_IMPLEMENTED;
+    *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
     response
 }

@@ -21,6 +21,8 @@ use crate::runtime::Runtime;
 /// Serves HTTP/1 on a connection with any service, such as a [`SockJs`](crate::SockJs) or a router
 /// that holds some. The sessions that it carries know when their frames reached the socket, and
 /// that their client left, within the time of a round trip.
+///
+/// The connection and the services have one clock: time that the one has read counts for the other.
 pub fn serve_connection<I, S, B>(
     io: I,
     peer: Option<SocketAddr>,

@@ -151,8 +151,8 @@ impl Endpoint {
         self.quota
     }
 
-    /// A WebSocket session's messages, or a send request's. All are taken and `batch` is empty, or
-    /// none.
+    /// A WebSocket session's messages, or a send request's. All are taken and `batch` is empty, perhaps
+    /// with its memory gone too, or none.
     ///
     /// # Errors
     /// [`Refused::Full`] while the application lags: the messages stay in `batch`; try again after

@@ -22,8 +22,11 @@ impl Inbox {
         self.bytes += cost;
         match &mut self.queue {
             Some(queue) => queue.extend(batch.drain(..)),
-            // With the memory that it has already.
-            None => self.queue = Some(Box::new(std::mem::take(batch).into())),
+            // With the memory that it has already, if that is little.
+            None if batch.capacity() <= 16 => {
+                self.queue = Some(Box::new(std::mem::take(batch).into()));
+            }
+            None => self.queue = Some(Box::new(batch.drain(..).collect())),
         }
     }
 
@@ -88,6 +91,19 @@ mod tests {
             assert_eq!(kept > 0, is_kept, "{count}");
             inbox.rest();
             assert!(inbox.queue.is_none() && inbox.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_long_batch_leaves_its_memory_behind() {
+        for (capacity, is_taken) in [(8, true), (16, true), (17, false), (1_000, false)] {
+            let mut inbox = Inbox::default();
+            let mut batch = Vec::with_capacity(capacity);
+            batch.push(Message::text("x"));
+            inbox.extend(&mut batch, 65);
+            assert_eq!((inbox.bytes(), batch.len()), (65, 0));
+            assert_eq!(batch.capacity() == 0, is_taken, "{capacity}");
+            assert_eq!(inbox.pop(), Some(Message::text("x")));
         }
     }
 

@@ -150,7 +150,9 @@ impl Answer {
 
     /// Puts another value in place of one that there is, which costs less than to insert it.
     fn exchange(&mut self, name: HeaderName, value: HeaderValue) {
-        if let Some(place) = self.headers.get_mut(name) {
+        let place = self.headers.get_mut(name);
+        debug_assert!(place.is_some(), "there is nothing to be exchanged");
+        if let Some(place) = place {
             *place = value;
         }
     }

@@ -85,6 +85,7 @@ fn is_root_of(url: &[u8], host: &[u8]) -> bool {
 }
 
 /// The bytes of which names and ports consist.
+#[expect(clippy::indexing_slicing, reason = "at compile time")]
 static IS_PLAIN: [bool; 256] = {
     let mut is_plain = [false; 256];
     let mut byte = 0;

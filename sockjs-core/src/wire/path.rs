@@ -54,7 +54,7 @@ pub(crate) fn is_of_session(rest: &str) -> bool {
     ids && segments.next().is_some()
 }
 
-/// Segments are short: bytes one by one are faster than a search for each.
+/// Segments, of which few are looked at: bytes one by one.
 fn segments(path: &str) -> impl Iterator<Item = &[u8]> {
     path.as_bytes().split(|byte| *byte == b'/')
 }
@@ -167,7 +167,7 @@ impl Resource {
 }
 
 fn is_id(segment: &[u8]) -> bool {
-    (1..=MAX_ID_BYTES).contains(&segment.len()) && !segment.iter().any(|byte| *byte == b'.')
+    (1..=MAX_ID_BYTES).contains(&segment.len()) && segment.iter().all(|byte| *byte != b'.')
 }
 
 fn is_iframe(segment: &[u8]) -> bool {

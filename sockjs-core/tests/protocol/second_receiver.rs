@@ -1,8 +1,11 @@
 //! PROTOCOL §5 rule 4: a second receiver while one is attached.
 
 use crate::common::request::{for_path, head, peer};
-use crate::common::{START, Sim, secs};
-use sockjs_core::Route;
+use crate::common::{START, Sim, secs, settings};
+use bytes::BytesMut;
+use sockjs_core::{
+    Action, Endpoint, Gone, Quota, ReceivePermit, Route, Seed, Service, SessionKey, Timestamp,
+};
 
 const STILL_OPEN: &str = "c[2010,\\\"Another connection still open\\\"]";
 
@@ -78,4 +81,43 @@ fn a_driver_can_ask_whether_the_session_is_occupied() {
     sim.disconnect("b");
     assert!(!sim.endpoint.is_occupied(&mut permit(&sim)), "it would get the close frame");
     sim.advance(secs(5));
+}
+
+/// A receive request, which attaches and takes a frame if there is one.
+fn receive(endpoint: &mut Endpoint, permit: Box<ReceivePermit>, now: Timestamp) -> SessionKey {
+    let Action::Poll { mut receiver, .. } = endpoint.handle_receive(permit, None, now) else {
+        panic!("a poll")
+    };
+    let key = receiver.session().unwrap();
+    match endpoint.poll_transmit(&mut receiver, &mut BytesMut::new()) {
+        Some(transmit) => endpoint.handle_written(transmit.chunk.unwrap(), now),
+        None => endpoint.handle_gone(receiver, Gone::Disconnected, now),
+    }
+    while endpoint.poll_event().is_some() {}
+    key
+}
+
+#[test]
+fn what_a_permit_keeps_in_mind_may_be_gone() {
+    for is_opened_anew in [false, true] {
+        let settings = settings();
+        let quota = Quota::whole(&settings.limits);
+        let service = Service::new(settings).unwrap();
+        let permit = || match service.route(head(for_path("/000/s/xhr")), &peer(), 0, START) {
+            Route::Receive(permit) => permit,
+            other => panic!("{other:?}"),
+        };
+        let mut endpoint = Endpoint::new(service.clone(), 0, quota, Seed::new(1));
+        let first = receive(&mut endpoint, permit(), START);
+        let mut kept = permit();
+        assert!(!endpoint.is_occupied(&mut kept));
+        let later = START + secs(3600);
+        endpoint.handle_timeout(later);
+        while endpoint.poll_event().is_some() {}
+        assert!(endpoint.is_empty());
+        let second = is_opened_anew.then(|| receive(&mut endpoint, permit(), later));
+        let third = receive(&mut endpoint, kept, later);
+        assert_ne!(third, first);
+        assert_eq!(second.unwrap_or(third), third);
+    }
 }

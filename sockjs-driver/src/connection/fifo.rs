@@ -15,7 +15,7 @@ impl<T: Copy + Send + Unpin + 'static> Chunk for T {}
 /// Called without any lock of this module held, from inside the connection's poll or its drop.
 /// May wake that very task.
 pub(crate) trait Ledger<C: Chunk>: Send + Sync + 'static {
-    /// All bytes of these chunks were taken by the socket, at this time if it is known.
+    /// All bytes of these chunks were taken by the socket, in the poll of that time if it is known.
     fn written(&self, chunks: &[C], at: Option<Instant>);
     /// The connection ended before the bytes of these chunks were flushed.
     fn lost(&self, chunks: &[C]);

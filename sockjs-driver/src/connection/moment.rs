@@ -17,7 +17,7 @@ impl Moment {
         Self { start, nanos: AtomicU64::new(0) }
     }
 
-    /// Another poll begins.
+    /// Another poll begins, or time may have passed in this one.
     pub(super) fn pass(&self) {
         self.nanos.store(0, Ordering::Relaxed);
     }
@@ -46,6 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods)]
     fn a_poll_looks_once() {
         let start = Instant::now();
         let moment = Moment::new(start);

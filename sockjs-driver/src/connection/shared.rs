@@ -35,10 +35,17 @@ impl<C: Chunk> ConnectionHandle<C> {
         }
     }
 
-    /// The time of the connection's poll, which calls the service: known, or found by `look` for whoever
-    /// asks after.
+    /// The time. Within a poll of the connection it is known, or found by `look` for whoever asks after.
     pub(crate) fn now(&self, look: impl FnOnce() -> Instant) -> Instant {
-        self.0.moment.now(look)
+        match self.0.polling.load(Ordering::Relaxed) {
+            true => self.0.moment.now(look),
+            false => look(),
+        }
+    }
+
+    /// The application had its turn and may have taken its time: whoever asks for that next looks anew.
+    pub(crate) fn look_anew(&self) {
+        self.0.moment.pass();
     }
 
     /// Says that a receiver is attached: while the value lives, a client that leaves ends the
@@ -281,6 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods)]
     fn what_is_passed_on_finds_the_next_request_and_keeps_no_connection() {
         let handle = ConnectionHandle::<u32>(Arc::new(Shared::new(
             |upgraded| upgraded.into(),

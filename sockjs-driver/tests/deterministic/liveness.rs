@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sockjs_driver::{Builder, ConnectionConfig, OriginPolicy, Session};
+
 use super::{DISCONNECT, HEARTBEAT, Scene};
 use crate::client::Client;
 
@@ -140,4 +142,29 @@ fn patience_is_each_requests_own() {
     assert_eq!(answer_of(&scene, "second"), "503", "the session has ended");
     let ended = PATIENCE / 2 + PATIENCE + MILLISECOND;
     assert_eq!(scene.times_of("application: xhr_streaming: SlowApplication"), [ended]);
+}
+
+#[test]
+fn what_a_handler_takes_its_time_for_is_not_the_clients_idleness() {
+    let idle = ConnectionConfig::default().idle_timeout;
+    let mut scene = Scene::new();
+    let world = scene.world.clone();
+    scene.service = Builder::new("/slow", world.clone()).origins(OriginPolicy::Any).build(
+        move |mut session: Session| {
+            let world = world.clone();
+            async move {
+                while session.recv().await.is_some() {
+                    // As a handler does that computes, or blocks its thread.
+                    let until = world.elapsed() + 2 * idle;
+                    while world.jump(until) {}
+                }
+            }
+        },
+    );
+    scene.receive("client", "/slow/000/s/xhr");
+    scene.run_for(MILLISECOND);
+    let head = "POST /slow/000/s/xhr_send HTTP/1.1\r\nHost: server\r\nContent-Length: 5";
+    scene.clients[0].send(format!("{head}\r\n\r\n[\"x\"]").as_bytes());
+    scene.run_for(10 * idle);
+    assert_eq!(scene.times_of("client: end"), [MILLISECOND + 3 * idle]);
 }
