@@ -23,7 +23,7 @@ const servers = [
     lasting: [...LASTING, '--sessions', '200000'] },
   { id: 'async-std', title: 'sockjs-rs on async-std', package: 'ours', program: 'bench-server',
     lasting: [...LASTING, '--sessions', '200000'], command: (at) => [at, '--runtime', 'async-std'] },
-  { id: 'node', title: 'sockjs 0.3.24 on Node', package: 'node', lasting: LASTING, warmup: 4,
+  { id: 'node', title: 'sockjs 0.3.24 on Node', package: 'node', lasting: LASTING, warmup: 8,
     command: (at) => ['node', join(at, 'server.js')] },
   { id: 'tornado', title: 'sockjs-tornado 1.0.7', package: 'tornado', lasting: LASTING,
     command: (at) => [join(at, 'bin/python'), '-B', join(at, 'server.py')] },
