@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use crate::message::Message;
 
+/// A batch with room for no more messages than this leaves its memory here.
+const TAKEN: usize = 16;
+
 /// The queue towards the application.
 #[derive(Debug, Default)]
 #[expect(clippy::box_collection, reason = "most sessions have none most of the time")]
@@ -23,7 +26,7 @@ impl Inbox {
         match &mut self.queue {
             Some(queue) => queue.extend(batch.drain(..)),
             // With the memory that it has already, if that is little.
-            None if batch.capacity() <= 16 => {
+            None if batch.capacity() <= TAKEN => {
                 self.queue = Some(Box::new(std::mem::take(batch).into()));
             }
             None => self.queue = Some(Box::new(batch.drain(..).collect())),

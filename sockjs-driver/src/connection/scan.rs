@@ -43,15 +43,8 @@ enum Field {
 }
 
 impl Field {
-    const fn name(self) -> &'static [u8] {
-        match self {
-            Self::ContentLength => b"content-length:",
-            Self::TransferEncoding => b"transfer-encoding:",
-        }
-    }
-
     /// As nearly all clients spell it.
-    const fn usual(self) -> &'static [u8] {
+    const fn name(self) -> &'static [u8] {
         match self {
             Self::ContentLength => b"Content-Length:",
             Self::TransferEncoding => b"Transfer-Encoding:",
@@ -174,10 +167,9 @@ impl Scanner {
             return Line::Rest;
         }
         let most = wanted.len().min(there.len());
-        let there = there.get(..most).unwrap_or_default();
-        let usual = field.usual().get(matched..matched + most).unwrap_or_default();
-        let is_match = || wanted.iter().zip(there).all(|(a, b)| *a == b.to_ascii_lowercase());
-        if there != usual && !is_match() {
+        let (there, name) =
+            (there.get(..most).unwrap_or_default(), wanted.get(..most).unwrap_or_default());
+        if there != name && !there.eq_ignore_ascii_case(name) {
             return Line::Rest;
         }
         *at += most - 1;

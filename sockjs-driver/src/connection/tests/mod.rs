@@ -13,8 +13,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, ready},
-    time::Duration,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
