@@ -52,7 +52,8 @@ pub struct Limits {
     /// Ended sessions whose ids still answer their close frame: for the disconnect delay, or for longer
     /// when tombstones are on. Beyond it those that ended first are forgotten. 65,536.
     pub tombstones: usize,
-    /// How long a request's body may take. 15 s.
+    /// How long a request's body may take, and each 64 KiB of a message over a WebSocket that is longer
+    /// than 16 KiB, which holds a part of `incoming_bytes`. 15 s.
     pub body_timeout: Duration,
 }
 

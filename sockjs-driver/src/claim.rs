@@ -55,6 +55,11 @@ impl<B: Deref<Target = Budget>> Claim<B> {
         true
     }
 
+    /// How much of the budget it holds.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
     /// Holds more, besides what is held already.
     #[must_use]
     pub(crate) fn hold_at_least(&mut self, bytes: usize) -> bool {

@@ -23,6 +23,8 @@ impl CloseReason {
     pub const BINARY: Self = Self::fixed(1003, "Binary message");
     /// 1007 `Text is not UTF-8`: a text message that is none.
     pub const BAD_TEXT: Self = Self::fixed(1007, "Text is not UTF-8");
+    /// 1008 `Message too slow`: a long message that comes in too slowly.
+    pub const TOO_SLOW: Self = Self::fixed(1008, "Message too slow");
     /// 1009 `Message too big`: a message over the limit.
     pub const TOO_BIG: Self = Self::fixed(1009, "Message too big");
     /// 1011 `Internal error`: the application's handler panicked.

@@ -1,7 +1,7 @@
 //! How long the peer of a WebSocket may keep its pump waiting (DESIGN §5, PROTOCOL §7).
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::Timer;
@@ -12,16 +12,40 @@ use crate::connection::{Clock, Patience};
 
 /// How long the peer may take to answer our close, and to take our answer to its own.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a long message has to bring within its time.
+const STEP_BYTES: usize = 64 * 1024;
 
 /// The deadlines of a pump.
 pub(super) struct Deadline {
     clock: Clock,
     write_stall: Duration,
+    body_timeout: Duration,
     /// Whether an open session's client may take nothing for as long as it likes.
     is_patient: bool,
     /// The socket takes nothing, after so many writes.
     stalled: Patience<u64>,
     ending: Patience<Ending>,
+    /// A long message comes in: after so many others, so many steps of it.
+    arriving: Patience<(u64, usize)>,
+}
+
+/// What a pump waits for.
+pub(super) struct Waits {
+    pub(super) phase: Phase,
+    /// Whether the socket has taken everything, after `write_count` writes.
+    pub(super) is_written: bool,
+    pub(super) write_count: u64,
+    /// The rest of a message, after `message_count` others: what it holds of the budget already.
+    pub(super) unfinished_bytes: Option<usize>,
+    pub(super) message_count: u64,
+}
+
+/// What the peer has kept the pump waiting for, for too long.
+pub(super) enum Overdue {
+    /// To take what is written, or to answer a close.
+    Progress,
+    /// To send the rest of its message.
+    Message,
 }
 
 /// What an end waits for; another value is another wait.
@@ -41,23 +65,19 @@ impl Deadline {
         Self {
             clock: Clock::new(timer),
             write_stall: settings.limits.write_stall,
+            body_timeout: settings.limits.body_timeout,
             is_patient: settings.slow_consumers == SlowConsumers::Refuse,
             stalled: Patience::new(),
             ending: Patience::new(),
+            arriving: Patience::new(),
         }
     }
 
-    /// Ready when the peer has kept the pump waiting for too long. `is_written` says whether the
-    /// socket has taken everything, after `write_count` writes.
-    pub(super) fn poll(
-        &mut self,
-        phase: Phase,
-        is_written: bool,
-        write_count: u64,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        // Nothing is waited for. Whatever was is told from what will be by the writes between.
-        if is_written && phase == Phase::Open {
+    /// Ready when the peer has kept the pump waiting for too long.
+    pub(super) fn poll(&mut self, waits: &Waits, cx: &mut Context<'_>) -> Poll<Overdue> {
+        let Waits { phase, is_written, write_count, unfinished_bytes, message_count } = *waits;
+        // Nothing is waited for. Whatever was is told from what will be by the writes and messages between.
+        if is_written && phase == Phase::Open && unfinished_bytes.is_none() {
             return Poll::Pending;
         }
         let may_stall = is_written || (self.is_patient && phase == Phase::Open);
@@ -69,10 +89,16 @@ impl Deadline {
             Phase::Closed => (Some(Ending::Echo), CLOSE_TIMEOUT),
         };
         let stalled = self.stalled.check(stall, self.write_stall, || self.clock.now());
+        let step = unfinished_bytes.map(|bytes| (message_count, bytes / STEP_BYTES));
+        let arriving = self.arriving.check(step, self.body_timeout, || self.clock.now());
         let ended = self.ending.check(ending, limit, || self.clock.now());
-        match stalled.into_iter().chain(ended).min() {
-            Some(deadline) => self.clock.poll_until(deadline, cx),
-            None => Poll::Pending,
-        }
+        let Some(deadline) = [arriving, stalled, ended].into_iter().flatten().min() else {
+            return Poll::Pending;
+        };
+        ready!(self.clock.poll_until(deadline, cx));
+        Poll::Ready(match arriving {
+            Some(until) if until == deadline => Overdue::Message,
+            _ => Overdue::Progress,
+        })
     }
 }

@@ -16,7 +16,7 @@ use sockjs_core::{
 };
 use sockjs_websocket::{Codec, Incoming};
 
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Overdue, Waits};
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::Guard;
@@ -66,6 +66,8 @@ pub(super) struct Pump {
     ahead_bytes: usize,
     liveness: Liveness,
     write_count: u64,
+    /// Messages of the peer.
+    message_count: u64,
     /// The socket did not take all of `output`.
     is_blocked: bool,
     /// Nothing was written since the socket was flushed.
@@ -146,6 +148,7 @@ impl Pump {
             ahead_bytes: 0,
             liveness: Liveness::Unasked,
             write_count: 0,
+            message_count: 0,
             is_blocked: false,
             // The answer to the handshake, which others may have written, may still be on its way.
             is_flushed: false,
@@ -178,14 +181,30 @@ impl Pump {
     }
 
     fn poll_all(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
-        if self.rounds(shard, cx.waker()).is_ok() {
-            let is_written = self.output.is_empty();
-            ready!(self.deadline.poll(self.phase, is_written, self.write_count, cx));
-            if self.phase == Phase::Open {
-                self.guard.gone(Gone::Stalled);
+        while self.rounds(shard, cx.waker()).is_ok() {
+            match ready!(self.deadline.poll(&self.waits(), cx)) {
+                // Which is still to be written.
+                Overdue::Message => self.violated(CloseReason::TOO_SLOW),
+                Overdue::Progress if self.phase == Phase::Open => {
+                    self.guard.gone(Gone::Stalled);
+                    break;
+                }
+                Overdue::Progress => break,
             }
         }
         Poll::Ready(())
+    }
+
+    fn waits(&self) -> Waits {
+        // Where the application lags, it is this side that does not read.
+        let is_arriving = self.phase == Phase::Open && self.batch.is_empty();
+        Waits {
+            phase: self.phase,
+            is_written: self.output.is_empty(),
+            write_count: self.write_count,
+            unfinished_bytes: Some(self.claim.taken()).filter(|bytes| is_arriving && *bytes > 0),
+            message_count: self.message_count,
+        }
     }
 
     fn rounds(&mut self, shard: &Shard, task: &Waker) -> Result<(), Ended> {
@@ -327,6 +346,7 @@ impl Pump {
                 }
                 Err(violation) => Err(violation.into()),
             };
+            self.message_count += 1;
             if let Err(reason) = reason {
                 return self.violated(reason);
             }

@@ -106,6 +106,92 @@ fn a_body_has_its_time() {
     assert_eq!(send_in_parts(BODY), "408");
 }
 
+/// A WebSocket that sends a long message in fragments, the first of them now.
+fn sending_fragments(bytes: usize) -> Scene {
+    let mut scene = Scene::new();
+    scene.open_websocket("socket");
+    scene.run_for(MILLISECOND);
+    scene.clients[0].send(&fragment(1, b'[', bytes));
+    scene
+}
+
+/// A frame of that byte and of spaces: a piece of a list with nothing in it. Pongs may follow.
+fn fragment(opcode: u8, first: u8, bytes: usize) -> Vec<u8> {
+    let length = (bytes as u64).to_be_bytes();
+    let mut fragment = [&[opcode, 0xff][..], &length, &[0; 4], &[first]].concat();
+    fragment.resize(fragment.len() + bytes - 1, b' ');
+    fragment
+}
+
+#[test]
+fn a_long_message_over_a_websocket_has_its_time() {
+    let mut scene = sending_fragments(20_000);
+    scene.run_for(BODY - MILLISECOND);
+    assert_eq!(scene.service.stats().open(), 1);
+    scene.run_for(MILLISECOND);
+    assert_eq!(scene.times_of("application: websocket: ProtocolError"), [MILLISECOND + BODY]);
+    let close = format!("socket: opcode 8: {:?}", [&[3, 240], &b"Message too slow"[..]].concat());
+    assert_eq!(scene.times_of(&close), [MILLISECOND + BODY]);
+    scene.run_for(STALL);
+    assert!(!scene.times_of("socket: end").is_empty(), "the connection does not stay");
+}
+
+#[test]
+fn a_long_message_that_comes_in_steadily_may_take_longer() {
+    const STEP: usize = 64 * 1024;
+    let mut scene = sending_fragments(STEP);
+    for _ in 0..9 {
+        scene.run_for(BODY - MILLISECOND);
+        scene.clients[0].send(&fragment(0, b' ', STEP));
+    }
+    // Here and there a byte is no progress.
+    for _ in 0..14 {
+        scene.run_for(BODY / 15);
+        scene.clients[0].send(&fragment(0, b' ', 1));
+    }
+    assert_eq!(scene.service.stats().open(), 1);
+    scene.run_for(BODY);
+    let ended = MILLISECOND + 9 * (BODY - MILLISECOND) + BODY;
+    assert_eq!(scene.times_of("application: websocket: ProtocolError"), [ended]);
+}
+
+#[test]
+fn each_of_many_long_messages_has_that_time() {
+    const BYTES: usize = 20_000;
+    let mut scene = sending_fragments(BYTES);
+    for _ in 0..10 {
+        scene.run_for(BODY - MILLISECOND);
+        scene.clients[0].send(&[fragment(0x80, b']', 1), fragment(1, b'[', BYTES)].concat());
+    }
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
+/// Such as it takes nothing from anybody else to hold.
+#[test]
+fn a_short_message_over_a_websocket_may_take_any_time() {
+    let mut scene = sending_fragments(16_000);
+    scene.run_for(10 * HEARTBEAT);
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
+#[test]
+fn an_application_that_lags_is_not_a_message_that_is_slow() {
+    let mut scene = Scene::lagging();
+    scene.open_websocket("socket");
+    scene.run_for(MILLISECOND);
+    for _ in 0..2 {
+        scene.clients[0].send_frame(1, b"[\"x\"]");
+        scene.run_for(MILLISECOND);
+    }
+    // Little is read ahead of it, and so by two reads just enough to count.
+    let fragment = fragment(1, b'[', 30_000);
+    scene.clients[0].send(&fragment[..1000]);
+    scene.run_for(MILLISECOND);
+    scene.clients[0].send(&fragment[1000..]);
+    scene.run_for(2 * BODY);
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
 #[test]
 fn a_head_has_its_time() {
     let status = |late: Duration| {
