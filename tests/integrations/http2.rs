@@ -16,7 +16,10 @@ use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use sockjs_tokio::{Builder, Cause, CloseReason, Grade, Serve, Session, SockJs, serve};
+use sockjs_async_std::AsyncStd;
+use sockjs_tokio::{
+    Builder, Cause, CloseReason, Grade, OriginPolicy, Serve, Session, SockJs, Tokio, serve,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -31,9 +34,9 @@ use super::support::{
 type Client = SendRequest<Full<Bytes>>;
 
 /// A server with one service.
-struct Server {
+struct Server<R = Tokio> {
     address: SocketAddr,
-    service: SockJs,
+    service: sockjs_driver::SockJs<R>,
     sessions: Sessions,
 }
 
@@ -51,7 +54,21 @@ impl Server {
         tokio::spawn(server(serve(listener, service.clone()).with_http2()).into_future());
         Self { address, service, sessions }
     }
+}
 
+impl Server<AsyncStd> {
+    async fn on_async_std() -> Self {
+        let builder = sockjs_async_std::SockJs::builder("/app").origins(OriginPolicy::Any);
+        let (service, sessions) = handing_over(builder);
+        let listener = async_std::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let server = sockjs_async_std::serve(listener, service.clone()).with_http2();
+        async_std::task::spawn(server.into_future());
+        Self { address, service, sessions }
+    }
+}
+
+impl<R> Server<R> {
     async fn socket(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("a connection")
     }
@@ -83,7 +100,7 @@ fn connect(path: &str, protocol: &'static str) -> Request<Full<Bytes>> {
 }
 
 /// The settings that allow an extended CONNECT have arrived with an answer.
-async fn client_that_may_connect(server: &Server) -> Client {
+async fn client_that_may_connect<R>(server: &Server<R>) -> Client {
     let mut client = server.client().await;
     let greeting = client.send_request(request("GET", "http://h/app", "")).await;
     assert_eq!(text(greeting.expect("an answer")).await, "Welcome to SockJS!\n");
@@ -284,6 +301,25 @@ async fn websockets() {
     assert!(matches!(end, Message::Close(Some(frame)) if u16::from(frame.code) == 3000));
     let report = session.closed().await;
     assert_eq!((report.cause, report.grade), (Cause::Application, Grade::Taken));
+}
+
+#[tokio::test]
+async fn on_async_std() {
+    let mut server = Server::on_async_std().await;
+    let mut client = client_that_may_connect(&server).await;
+    let (session, mut stream, path) = server.stream(&mut client).await;
+    session.send("out").await.expect("it is open");
+    assert_eq!(piece(&mut stream).await.as_deref(), Some("a[\"out\"]\n"));
+    let sent = post(&mut client, &format!("{path}/xhr_send"), r#"["in"]"#).await;
+    assert_eq!(sent.status(), 204);
+    let mut socket = websocket(&mut client).await;
+    let mut other = server.sessions.next().await;
+    talk(&mut socket, &mut other).await;
+    assert_eq!(server.service.stats().open(), 2);
+    drop((client, stream, socket));
+    for session in [session, other] {
+        assert_eq!(soon("the session ends", session.closed()).await.cause, Cause::ClientGone);
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use sockjs_driver::Runtime;
 use sockjs_tests::client::fresh_id;
 use sockjs_tokio::{Builder, OriginPolicy, Session, SockJs};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -47,7 +48,9 @@ impl Sessions {
 }
 
 /// Makes a service whose handler hands each session over and waits for its end.
-pub(crate) fn handing_over(builder: Builder) -> (SockJs, Sessions) {
+pub(crate) fn handing_over<R: Runtime>(
+    builder: sockjs_driver::Builder<R>,
+) -> (sockjs_driver::SockJs<R>, Sessions) {
     let (sender, sessions) = unbounded_channel();
     let service = builder.build(move |session: Session| {
         let (handle, sender) = (session.handle(), sender.clone());
