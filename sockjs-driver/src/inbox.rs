@@ -8,7 +8,7 @@ use sockjs_core::{CloseReason, Message, SessionKey};
 
 /// Messages that are taken out of the endpoint ahead of the application.
 const AHEAD_COUNT: usize = 32;
-/// And their length: what is taken makes room for the client's next ones.
+/// And their length: what is taken makes room for the client's next ones, and the endpoint no longer counts it.
 const AHEAD_BYTES: usize = 16 * 1024;
 /// Places that an idle session keeps of what a burst needed.
 const KEPT: usize = 16;
@@ -56,20 +56,17 @@ impl Inbox {
         Next::Idle { is_awaited: std::mem::take(&mut self.is_awaited) }
     }
 
-    /// Takes messages out of the endpoint: all that there are, up to a limit.
-    pub(crate) fn fill(&mut self, endpoint: &mut Traced, key: SessionKey) {
+    /// Takes messages out of the endpoint: all that there are, up to a limit. The first one is taken whatever
+    /// its length if it `is_asked` for.
+    pub(crate) fn fill(&mut self, is_asked: bool, endpoint: &mut Traced, key: SessionKey) {
         let mut bytes: usize = self.messages.iter().map(Message::len).sum();
-        let has_room =
-            |messages: &VecDeque<_>, bytes| messages.len() < AHEAD_COUNT && bytes < AHEAD_BYTES;
-        if !has_room(&self.messages, bytes) {
-            self.is_fed = false;
-            return;
-        }
-        self.is_fed = endpoint.recv_while(key, |message| {
-            bytes += message.len();
-            self.push(message);
-            has_room(&self.messages, bytes)
-        });
+        let mut count = self.messages.len();
+        let wants = |next: &Message| {
+            bytes = bytes.saturating_add(next.len());
+            count += 1;
+            (count == 1 && is_asked) || (count <= AHEAD_COUNT && bytes <= AHEAD_BYTES)
+        };
+        self.is_fed = endpoint.recv_while(key, wants, |message| self.push(message));
     }
 
     /// The session ended, with these messages unread.

@@ -183,7 +183,7 @@ impl Session {
             inner.with_inbox(|inbox| {
                 if inner.end.get().is_none() {
                     turn.wait_to_read(inner.key, waker);
-                    inbox.fill(turn.endpoint, inner.key);
+                    inbox.fill(true, turn.endpoint, inner.key);
                 }
                 inbox.next(true)
             })

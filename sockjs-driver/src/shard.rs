@@ -248,7 +248,7 @@ impl Shard {
                 let place = waiting.of(key);
                 // An application that never asked is not read ahead for.
                 if let (Some(session), Some(reader)) = (&place.session, &place.reader) {
-                    session.with_inbox(|inbox| inbox.fill(&mut state.endpoint, key));
+                    session.with_inbox(|inbox| inbox.fill(false, &mut state.endpoint, key));
                     let is_run = match runs {
                         Some(Runs::Handler(handler)) => handler == WakerId::of(reader),
                         Some(Runs::Session(own)) => own == key && session.is_woken_by(reader),

@@ -227,6 +227,23 @@ fn the_total_over_all_sessions() {
     assert_eq!(second.poll(), format!("a[{:?},\"waits\"]", "x".repeat(100 - OVERHEAD_BYTES)));
 }
 
+#[test]
+fn what_the_application_does_not_ask_for_is_in_the_total() {
+    let app = limited(|_| ());
+    let (client, mut session) = app.open();
+    // It waits for a message, and then it is busy elsewhere.
+    assert!(now(session.recv()).is_none());
+    let long = "x".repeat(20_000);
+    for count in 1..=3 {
+        client.send(&[&long]);
+        assert!(app.service.stats().queued_bytes >= count * long.len());
+    }
+    for _ in 1..=3 {
+        expect_message(&mut session, &long);
+    }
+    assert_eq!(app.service.stats().queued_bytes, 0);
+}
+
 /// A message that takes so many bytes on the wire.
 fn array_of(length_bytes: usize) -> String {
     json_array(&["x".repeat(length_bytes - 4)])

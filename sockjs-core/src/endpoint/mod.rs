@@ -326,22 +326,26 @@ impl Endpoint {
 
     /// Takes the client's next message. After `None`, wait for [`Event::Readable`].
     pub fn recv(&mut self, key: SessionKey) -> Option<Message> {
-        let mut next = None;
-        self.recv_while(key, |message| {
-            next = Some(message);
-            false
-        });
-        next
+        let holding = self.sessions.get_mut(key.slot)?;
+        let message = holding.session.recv(self.service.settings())?;
+        self.stir(key.slot);
+        Some(message)
     }
 
-    /// Takes the client's messages, as [`recv`](Self::recv) does one by one, until `take`, which gets each,
-    /// wants no more. Says whether it found nothing more: then wait for [`Event::Readable`].
-    pub fn recv_while(&mut self, key: SessionKey, mut take: impl FnMut(Message) -> bool) -> bool {
+    /// Takes the client's messages, as [`recv`](Self::recv) does one by one, as long as `wants` wants the next
+    /// one, which stays where it is otherwise. Says whether it found nothing more: then wait for
+    /// [`Event::Readable`].
+    pub fn recv_while(
+        &mut self,
+        key: SessionKey,
+        wants: impl FnMut(&Message) -> bool,
+        mut take: impl FnMut(Message),
+    ) -> bool {
         let Some(holding) = self.sessions.get_mut(key.slot) else { return true };
         let mut has_taken = false;
-        let is_empty = holding.session.recv_while(self.service.settings(), |message| {
+        let is_empty = holding.session.recv_while(self.service.settings(), wants, |message| {
             has_taken = true;
-            take(message)
+            take(message);
         });
         if has_taken {
             self.stir(key.slot);

@@ -328,34 +328,53 @@ impl Session {
         self.waits.sender
     }
 
-    /// The application takes messages, as long as `take` wants more. Says whether it found nothing more.
+    /// The application takes a message.
+    pub(crate) fn recv(&mut self, settings: &Settings) -> Option<Message> {
+        if !matches!(self.phase, Phase::Opening | Phase::Open) {
+            return None;
+        }
+        let message = self.inbox.pop();
+        match message {
+            Some(_) => self.has_taken(settings),
+            None => self.waits.reader = true,
+        }
+        message
+    }
+
+    /// The application takes messages, as long as `wants` wants the next one. Says whether it found nothing more.
     pub(crate) fn recv_while(
         &mut self,
         settings: &Settings,
-        mut take: impl FnMut(Message) -> bool,
+        mut wants: impl FnMut(&Message) -> bool,
+        mut take: impl FnMut(Message),
     ) -> bool {
         if !matches!(self.phase, Phase::Opening | Phase::Open) {
             return true;
         }
         let mut has_taken = false;
         let is_empty = loop {
-            let Some(message) = self.inbox.pop() else { break true };
-            has_taken = true;
-            if !take(message) {
-                break false;
+            match self.inbox.front() {
+                None => break true,
+                Some(next) if !wants(next) => break false,
+                Some(_) => has_taken |= self.inbox.pop().map(&mut take).is_some(),
             }
         };
         self.waits.reader |= is_empty;
         // What finds nothing makes no room.
         if has_taken {
-            if self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
-                self.resume();
-            }
-            if let Link::Detached { .. } = self.link {
-                self.inbox.rest();
-            }
+            self.has_taken(settings);
         }
         is_empty
+    }
+
+    /// There is room.
+    fn has_taken(&mut self, settings: &Settings) {
+        if self.inbox.has_room(0, settings.limits.inbox_bytes / 2) {
+            self.resume();
+        }
+        if let Link::Detached { .. } = self.link {
+            self.inbox.rest();
+        }
     }
 
     /// The application looks at the message that it would take.

@@ -302,16 +302,23 @@ impl Traced {
     }
 
     /// Recorded as so many calls of [`recv`](Self::recv).
-    pub fn recv_while(&mut self, key: SessionKey, mut take: impl FnMut(Message) -> bool) -> bool {
+    pub fn recv_while(
+        &mut self,
+        key: SessionKey,
+        mut wants: impl FnMut(&Message) -> bool,
+        mut take: impl FnMut(Message),
+    ) -> bool {
         if self.recorder.is_none() {
-            return self.endpoint.recv_while(key, take);
+            return self.endpoint.recv_while(key, wants, take);
         }
-        while let Some(message) = self.recv(key) {
-            if !take(message) {
-                return false;
+        // A call that finds nothing is one too.
+        while self.endpoint.peek(key).is_none_or(|next| wants(&next)) {
+            match self.recv(key) {
+                Some(message) => take(message),
+                None => return true,
             }
         }
-        true
+        false
     }
 
     pub fn peek(&mut self, key: SessionKey) -> Option<Message> {

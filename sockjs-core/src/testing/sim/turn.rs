@@ -52,11 +52,9 @@ impl Sim {
     pub fn recv_many(&mut self, session: usize, most: usize) -> Vec<Message> {
         self.turn();
         let key = self.key(session);
-        let mut messages = Vec::new();
-        let is_empty = self.endpoint.recv_while(key, |message| {
-            messages.push(message);
-            messages.len() < most
-        });
+        let (mut messages, mut left) = (Vec::new(), most);
+        let wants = |_: &Message| left.checked_sub(1).map(|rest| left = rest).is_some();
+        let is_empty = self.endpoint.recv_while(key, wants, |message| messages.push(message));
         self.ensure(is_empty || messages.len() == most, 10, "it stopped too soon");
         for message in &messages {
             let verdict = self.model.took(key, Some(message));
