@@ -27,6 +27,8 @@ pub(super) struct Deadline {
     ending: Patience<Ending>,
     /// A long message comes in: after so many others, so many steps of it.
     arriving: Patience<(u64, usize)>,
+    /// How far that has come at most: what is unfinished also shrinks, when a ping is whole.
+    reached: (u64, usize),
 }
 
 /// What a pump waits for.
@@ -38,6 +40,8 @@ pub(super) struct Waits {
     /// The rest of a message, after `message_count` others: what it holds of the budget already.
     pub(super) unfinished_bytes: Option<usize>,
     pub(super) message_count: u64,
+    /// Nothing is read while too much waits to be written.
+    pub(super) may_read: bool,
 }
 
 /// What the peer has kept the pump waiting for, for too long.
@@ -70,14 +74,17 @@ impl Deadline {
             stalled: Patience::new(),
             ending: Patience::new(),
             arriving: Patience::new(),
+            reached: (0, 0),
         }
     }
 
     /// Ready when the peer has kept the pump waiting for too long.
     pub(super) fn poll(&mut self, waits: &Waits, cx: &mut Context<'_>) -> Poll<Overdue> {
-        let Waits { phase, is_written, write_count, unfinished_bytes, message_count } = *waits;
-        // Nothing is waited for. Whatever was is told from what will be by the writes and messages between.
-        if is_written && phase == Phase::Open && unfinished_bytes.is_none() {
+        let Waits { phase, is_written, write_count, .. } = *waits;
+        let step = self.step(waits);
+        let arriving = self.arriving.check(step, self.body_timeout, || self.clock.now());
+        // Nothing is waited for. Whatever was is told from what will be by the writes between.
+        if is_written && phase == Phase::Open && step.is_none() {
             return Poll::Pending;
         }
         let may_stall = is_written || (self.is_patient && phase == Phase::Open);
@@ -89,16 +96,21 @@ impl Deadline {
             Phase::Closed => (Some(Ending::Echo), CLOSE_TIMEOUT),
         };
         let stalled = self.stalled.check(stall, self.write_stall, || self.clock.now());
-        let step = unfinished_bytes.map(|bytes| (message_count, bytes / STEP_BYTES));
-        let arriving = self.arriving.check(step, self.body_timeout, || self.clock.now());
         let ended = self.ending.check(ending, limit, || self.clock.now());
-        let Some(deadline) = [arriving, stalled, ended].into_iter().flatten().min() else {
+        let other = stalled.into_iter().chain(ended).min();
+        let Some(deadline) = other.into_iter().chain(arriving).min() else {
             return Poll::Pending;
         };
         ready!(self.clock.poll_until(deadline, cx));
-        Poll::Ready(match arriving {
-            Some(until) if until == deadline => Overdue::Message,
-            _ => Overdue::Progress,
-        })
+        let is_other = other == Some(deadline);
+        Poll::Ready(if is_other { Overdue::Progress } else { Overdue::Message })
+    }
+
+    /// How far the message is that is waited for.
+    fn step(&mut self, waits: &Waits) -> Option<(u64, usize)> {
+        let bytes = waits.unfinished_bytes?;
+        self.reached = self.reached.max((waits.message_count, bytes / STEP_BYTES));
+        // Who may take nothing for as long as it likes is not read meanwhile.
+        (waits.may_read || !self.is_patient).then_some(self.reached)
     }
 }

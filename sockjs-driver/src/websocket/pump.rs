@@ -182,6 +182,7 @@ impl Pump {
 
     fn poll_all(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
         while self.rounds(shard, cx.waker()).is_ok() {
+            self.give_back_claim();
             match ready!(self.deadline.poll(&self.waits(), cx)) {
                 // Which is still to be written.
                 Overdue::Message => self.violated(CloseReason::TOO_SLOW),
@@ -204,6 +205,7 @@ impl Pump {
             write_count: self.write_count,
             unfinished_bytes: Some(self.claim.taken()).filter(|bytes| is_arriving && *bytes > 0),
             message_count: self.message_count,
+            may_read: self.may_read(),
         }
     }
 
@@ -490,6 +492,10 @@ impl Pump {
             let buffers = [&mut self.input, &mut self.output];
             self.has_grown = buffers.into_iter().fold(false, |kept, buf| give_back(buf) | kept);
         }
+    }
+
+    /// What is finished takes nothing of the budget.
+    fn give_back_claim(&mut self) {
         if self.has_claimed && self.batch.is_empty() {
             if self.batch.capacity() > 16 {
                 self.batch = Vec::new();

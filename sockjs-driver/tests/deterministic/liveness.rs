@@ -1,8 +1,10 @@
 //! How long it takes until somebody who is not there any more, or is too slow, is found.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
-use sockjs_driver::{Builder, ConnectionConfig, OriginPolicy, Session};
+use sockjs_driver::{Builder, ConnectionConfig, OriginPolicy, Session, SlowConsumers};
 
 use super::{DISCONNECT, HEARTBEAT, Scene};
 use crate::client::Client;
@@ -12,6 +14,10 @@ const STALL: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(15);
 const HEAD: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a message may hold without taking any of the budget, and what it then has to bring at a time.
+const FREE: usize = 16 * 1024;
+const STEP: usize = 64 * 1024;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const STREAM: &str = "/echo/000/stream/xhr_streaming";
@@ -111,16 +117,21 @@ fn sending_fragments(bytes: usize) -> Scene {
     let mut scene = Scene::new();
     scene.open_websocket("socket");
     scene.run_for(MILLISECOND);
-    scene.clients[0].send(&fragment(1, b'[', bytes));
+    scene.clients[0].send(&beginning(bytes));
     scene
 }
 
-/// A frame of that byte and of spaces: a piece of a list with nothing in it. Pongs may follow.
-fn fragment(opcode: u8, first: u8, bytes: usize) -> Vec<u8> {
-    let length = (bytes as u64).to_be_bytes();
-    let mut fragment = [&[opcode, 0xff][..], &length, &[0; 4], &[first]].concat();
-    fragment.resize(fragment.len() + bytes - 1, b' ');
-    fragment
+/// Of a list with nothing in it, which goes on. Pongs may follow.
+fn beginning(bytes: usize) -> Vec<u8> {
+    let mut list = vec![b' '; bytes];
+    list[0] = b'[';
+    long_frame(0x01, &list)
+}
+
+fn long_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u64).to_be_bytes();
+    // A mask of zeroes, as for short ones.
+    [&[first, 0xff][..], &length, &[0; 4], payload].concat()
 }
 
 #[test]
@@ -138,21 +149,33 @@ fn a_long_message_over_a_websocket_has_its_time() {
 
 #[test]
 fn a_long_message_that_comes_in_steadily_may_take_longer() {
-    const STEP: usize = 64 * 1024;
     let mut scene = sending_fragments(STEP);
     for _ in 0..9 {
         scene.run_for(BODY - MILLISECOND);
-        scene.clients[0].send(&fragment(0, b' ', STEP));
+        scene.clients[0].send(&long_frame(0, &[b' '; STEP]));
     }
     // Here and there a byte is no progress.
     for _ in 0..14 {
         scene.run_for(BODY / 15);
-        scene.clients[0].send(&fragment(0, b' ', 1));
+        scene.clients[0].send(&long_frame(0, b" "));
     }
     assert_eq!(scene.service.stats().open(), 1);
     scene.run_for(BODY);
     let ended = MILLISECOND + 9 * (BODY - MILLISECOND) + BODY;
     assert_eq!(scene.times_of("application: websocket: ProtocolError"), [ended]);
+}
+
+/// Half of one counts as a part of the message, and no longer once it is whole.
+#[test]
+fn pings_are_no_part_of_a_long_message() {
+    let mut scene = sending_fragments(FREE + STEP - 3);
+    let (half, rest) = [0x89, 0x80, 0, 0, 0, 0].split_at(5);
+    let mut parts = [half, rest].into_iter().cycle();
+    while scene.world.elapsed() < 2 * BODY {
+        scene.run_for(BODY / 3);
+        scene.clients[0].send(parts.next().expect("there is always one"));
+    }
+    assert_eq!(scene.service.stats().open(), 0);
 }
 
 #[test]
@@ -161,9 +184,101 @@ fn each_of_many_long_messages_has_that_time() {
     let mut scene = sending_fragments(BYTES);
     for _ in 0..10 {
         scene.run_for(BODY - MILLISECOND);
-        scene.clients[0].send(&[fragment(0x80, b']', 1), fragment(1, b'[', BYTES)].concat());
+        scene.clients[0].send(&[long_frame(0x80, b"]"), beginning(BYTES)].concat());
     }
     assert_eq!(scene.service.stats().open(), 1);
+}
+
+#[test]
+fn a_message_does_not_inherit_the_time_of_one_before() {
+    let end = long_frame(0x80, b"]");
+    // Exactly what is read in one poll, so that there is no rest before the wait.
+    let bytes = 8 * 16 * 1024 - 2 * end.len() + 1;
+    let mut scene = Scene::new();
+    scene.open_websocket("socket");
+    scene.run_for(MILLISECOND);
+    scene.clients[0].send(&[beginning(bytes), end].concat());
+    scene.run_for(2 * BODY);
+    scene.clients[0].send(&beginning(150_000));
+    scene.run_for(MILLISECOND);
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
+/// A frame that is not whole counts with its head.
+#[test]
+fn nor_that_of_its_own_first_frame() {
+    let mut scene = Scene::new();
+    scene.open_websocket("socket");
+    scene.run_for(MILLISECOND);
+    let first = beginning(FREE - 10);
+    let (most, last) = first.split_at(first.len() - 1);
+    scene.clients[0].send(most);
+    scene.run_for(MILLISECOND);
+    scene.clients[0].send(last);
+    scene.run_for(2 * BODY);
+    scene.clients[0].send(&long_frame(0, &[b' '; 5000]));
+    scene.run_for(MILLISECOND);
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
+#[test]
+fn one_that_may_take_nothing_is_not_waited_for_meanwhile() {
+    let mut scene = Scene::new();
+    scene.service = Builder::new("/echo", scene.world.clone())
+        .origins(OriginPolicy::Any)
+        .slow_consumers(SlowConsumers::Refuse)
+        .build(|mut session: Session| async move {
+            while let Some(message) = session.recv().await {
+                let _ = session.send(message).await;
+            }
+        });
+    scene.open_websocket("socket");
+    scene.run_for(MILLISECOND);
+    scene.clients[0].stall(true);
+    let echoed = format!("[\"{}\"]", "x".repeat(500_000));
+    let both = [long_frame(0x81, echoed.as_bytes()), beginning(100_000)].concat();
+    scene.clients[0].send(&both);
+    scene.run_for(10 * BODY);
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
+/// A handler that works and yields keeps its WebSocket from resting.
+#[test]
+fn what_is_finished_is_not_waited_for_while_its_handler_works() {
+    let mut scene = Scene::new();
+    let world = scene.world.clone();
+    scene.service = Builder::new("/echo", world.clone()).origins(OriginPolicy::Any).build(
+        move |mut session: Session| {
+            let world = world.clone();
+            async move {
+                let _ = session.recv().await;
+                for _ in 0..200 {
+                    world.jump(world.elapsed() + BODY / 100);
+                    yield_now().await;
+                }
+                session.closed().await;
+            }
+        },
+    );
+    scene.open_websocket("socket");
+    scene.run_for(MILLISECOND);
+    let text = format!("[\"{}\"]", "x".repeat(40_000));
+    scene.clients[0].send(&long_frame(0x81, text.as_bytes()));
+    scene.run_for(2 * BODY);
+    assert_eq!(scene.service.stats().open(), 1);
+}
+
+/// Lets others run, and calls at once.
+async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Such as it takes nothing from anybody else to hold.
@@ -184,10 +299,10 @@ fn an_application_that_lags_is_not_a_message_that_is_slow() {
         scene.run_for(MILLISECOND);
     }
     // Little is read ahead of it, and so by two reads just enough to count.
-    let fragment = fragment(1, b'[', 30_000);
-    scene.clients[0].send(&fragment[..1000]);
+    let beginning = beginning(30_000);
+    scene.clients[0].send(&beginning[..1000]);
     scene.run_for(MILLISECOND);
-    scene.clients[0].send(&fragment[1000..]);
+    scene.clients[0].send(&beginning[1000..]);
     scene.run_for(2 * BODY);
     assert_eq!(scene.service.stats().open(), 1);
 }
