@@ -382,7 +382,7 @@ async fn deliver(
             receives = turn.waiting.known(session).and_then(|place| place.session.clone());
             match turn.endpoint.handle_messages_since(session, &mut batch, since, now) {
                 Err(Refused::Full) => {
-                    turn.waiting.of(session).wait(cx.waker());
+                    turn.waiting.of(session).wait_for_room(cx.waker());
                     Poll::Pending
                 }
                 Err(refused) => Poll::Ready(Err(refused)),

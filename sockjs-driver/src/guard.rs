@@ -110,10 +110,12 @@ impl Guard {
     /// Whether the session ended without the receiver. If not, the waker is called when it does.
     pub(crate) fn is_over_in(&mut self, turn: &mut Turn<'_>, waker: &Waker) -> bool {
         let Some(receiver) = &self.attached.receiver else { return false };
-        if let Some(key) = receiver.session() {
+        // Its place may be another session's by now.
+        let is_over = turn.endpoint.is_over(receiver);
+        if !is_over && let Some(key) = receiver.session() {
             turn.waiting.of(key).wait_to_transmit(waker);
         }
-        turn.endpoint.is_over(receiver)
+        is_over
     }
 
     /// Tells why the receiver ended, if it has not finished.

@@ -263,7 +263,7 @@ impl SessionHandle {
                 if !turn.endpoint.is_full(inner.key) {
                     return Poll::Ready(());
                 }
-                turn.waiting.of(inner.key).wait(cx.waker());
+                turn.waiting.of(inner.key).wait_for_room(cx.waker());
                 Poll::Pending
             })
         })
@@ -298,8 +298,9 @@ impl SessionHandle {
     ///
     /// `unread` holds what the application has not taken at the time of the call.
     pub async fn closed(&self) -> Report {
+        let mut end = End::of(self.0.clone());
         poll_fn(|cx| {
-            ready!(self.0.poll_end(cx.waker()));
+            ready!(end.poll(cx.waker()));
             self.0.report().map_or(Poll::Pending, Poll::Ready)
         })
         .await
@@ -326,24 +327,10 @@ impl Inner {
         self.shard.turn_at(LATEST, |turn| match turn.endpoint.send(self.key, sending) {
             Err(SendError::Full(back)) => {
                 *message = Some(back);
-                turn.waiting.of(self.key).wait(waker);
+                turn.waiting.of(self.key).wait_for_room(waker);
                 Poll::Pending
             }
             sent => Poll::Ready(sent),
-        })
-    }
-
-    pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<()> {
-        if self.end.get().is_some() {
-            return Poll::Ready(());
-        }
-        self.shard.turn(|turn| {
-            // It may have come meanwhile.
-            if self.end.get().is_some() {
-                return Poll::Ready(());
-            }
-            turn.waiting.of(self.key).wait(waker);
-            Poll::Pending
         })
     }
 
@@ -351,6 +338,44 @@ impl Inner {
         let mut report = self.end.get()?.clone();
         report.unread = self.with_inbox(|inbox| inbox.unread());
         Some(report)
+    }
+}
+
+/// A wait for a session's end, of which nothing is left when it is given up.
+pub(crate) struct End {
+    session: Arc<Inner>,
+    seat: Option<u64>,
+}
+
+impl End {
+    pub(crate) fn of(session: Arc<Inner>) -> Self {
+        Self { session, seat: None }
+    }
+
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let Self { session, seat } = self;
+        if session.end.get().is_some() {
+            return Poll::Ready(());
+        }
+        let (polled, _before) = session.shard.turn(|turn| {
+            // It may have come meanwhile.
+            if session.end.get().is_some() {
+                return (Poll::Ready(()), None);
+            }
+            (Poll::Pending, turn.waiting.of(session.key).wait_for_end(seat, waker))
+        });
+        polled
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if let (Some(seat), None) = (self.seat, self.session.end.get()) {
+            let key = self.session.key;
+            let _waker = self.session.shard.turn_at(LATEST, |turn| {
+                turn.waiting.known(key).and_then(|place| place.leave(seat))
+            });
+        }
     }
 }
 

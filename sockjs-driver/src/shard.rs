@@ -23,7 +23,7 @@ use crate::observe::{Flow, Seen};
 use crate::session::Inner;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
-use crate::waiting::{Waiting, WakerId};
+use crate::waiting::{Place, Waiting, WakerId};
 
 /// For turns that do nothing to which the time matters: an older one counts as the latest one seen,
 /// and a look at the clock is saved.
@@ -85,7 +85,8 @@ impl Turn<'_> {
 
     /// The application waits for more. Whoever waits for that is woken after the turn.
     pub(crate) fn answered(&mut self, key: SessionKey) {
-        self.aftermath.wake(self.waiting.of(key).take_answering());
+        let place = self.waiting.known(key);
+        self.aftermath.wake(place.and_then(Place::take_answering));
     }
 }
 
@@ -118,10 +119,23 @@ pub(crate) struct Aftermath {
 
 enum Then {
     Wake(Waker),
-    /// The session ended. Perhaps the last handle: what the application left in it is dropped without
-    /// the lock.
-    Drop(Arc<Inner>, Left),
+    Tell(Ended),
     StartTimer,
+}
+
+/// A session that ended. Perhaps the last handle: what the application left in it is dropped where no lock is
+/// held, and its end is told there, for both may run the application's code.
+#[must_use = "it is to be told"]
+pub(crate) struct Ended {
+    session: Arc<Inner>,
+    #[expect(dead_code, reason = "kept until it is dropped")]
+    left: Left,
+}
+
+impl Ended {
+    pub(crate) fn tell(self) {
+        self.session.shard.app.observer.closed(&self.session);
+    }
 }
 
 impl Aftermath {
@@ -168,6 +182,22 @@ impl Shard {
             let handler = self.app.handle(session.clone());
             session.begin(handler);
         }
+        result
+    }
+
+    /// As [`turn`](Self::turn), of which the ends of sessions are left to be told. It opens none.
+    pub(crate) fn turn_within<R>(
+        &self,
+        ended: &mut Vec<Ended>,
+        step: impl FnOnce(&mut Turn<'_>) -> R,
+    ) -> R {
+        let (result, mut aftermath) = self.take_turn(self.app.now(), None, step);
+        let ends = aftermath.more.extract_if(.., |then| matches!(then, Then::Tell(_)));
+        ended.extend(ends.filter_map(|then| match then {
+            Then::Tell(end) => Some(end),
+            Then::Wake(_) | Then::StartTimer => None,
+        }));
+        self.finish(aftermath);
         result
     }
 
@@ -218,6 +248,10 @@ impl Shard {
         {
             self.follow(event, state, runs, &mut aftermath);
         }
+        // Those that never opened end without an event.
+        if state.waiting.has_idle(&state.endpoint) {
+            aftermath.wake_all(state.waiting.take_idle());
+        }
         state.timer.rearm(state.endpoint.poll_timeout(), &mut aftermath);
         if let Some(recording) = &self.app.recording {
             recording.take(&mut state.endpoint);
@@ -262,18 +296,15 @@ impl Shard {
             }
             Event::Transmit(key) => aftermath.wake(waiting.of(key).receiver.take()),
             Event::Writable(key) | Event::Resume(key) => {
-                aftermath.wake_all(waiting.of(key).take_others());
+                aftermath.wake_all(waiting.of(key).take_senders());
             }
             Event::Closed(key, report) => {
                 let mut place = waiting.remove(key);
-                aftermath.wake(place.reader.take());
-                aftermath.wake(place.take_answering());
-                aftermath.wake_all(place.take_others());
+                aftermath.wake_all(place.take_all());
                 if let Some(session) = place.session {
                     let left = session.end(report);
-                    aftermath.more.push(Then::Drop(session, left));
+                    aftermath.more.push(Then::Tell(Ended { session, left }));
                 }
-                aftermath.wake_all(waiting.idle(&state.endpoint));
             }
         }
     }
@@ -292,10 +323,7 @@ impl Shard {
         for then in aftermath.more {
             match then {
                 Then::Wake(waker) => waker.wake(),
-                Then::Drop(session, left) => {
-                    self.app.observer.closed(&session);
-                    drop((session, left));
-                }
+                Then::Tell(end) => end.tell(),
                 Then::StartTimer => {
                     let task = TimerTask { shard: self.me.clone(), sleep: None };
                     self.app.runtime.spawn(Box::pin(task));

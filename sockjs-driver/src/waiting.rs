@@ -83,8 +83,18 @@ struct Rare {
     /// A send request, for the application's answer. A later one takes its place, for each waits
     /// for a moment only.
     answering: Option<Waker>,
-    /// Senders in either direction for room, and those that wait for the end.
-    others: Wakers,
+    /// Senders in either direction, for room.
+    senders: Wakers,
+    /// Those that wait for the end, which may be far, by their seats: who waits no more leaves its own.
+    ends: BTreeMap<u64, Waker>,
+    /// Seats that were ever taken.
+    seats: u64,
+}
+
+impl Rare {
+    fn is_empty(&self) -> bool {
+        self.answering.is_none() && self.senders.0.is_empty() && self.ends.is_empty()
+    }
 }
 
 impl Waiting {
@@ -118,10 +128,14 @@ impl Waiting {
         self.for_idle.add(waker);
     }
 
-    /// Gives out those that wait for the last session to end, if it has.
-    pub(crate) fn idle(&mut self, endpoint: &Endpoint) -> impl Iterator<Item = Waker> + use<> {
-        let is_idle = endpoint.live() == 0;
-        is_idle.then(|| self.for_idle.take()).into_iter().flatten()
+    /// Whether the last session has ended, and somebody waits for that.
+    pub(crate) fn has_idle(&self, endpoint: &Endpoint) -> bool {
+        !self.for_idle.0.is_empty() && endpoint.live() == 0
+    }
+
+    /// Takes out those that wait for the last session to end.
+    pub(crate) fn take_idle(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        self.for_idle.take()
     }
 }
 
@@ -133,9 +147,27 @@ impl Place {
         }
     }
 
-    /// Waits for room or for the end.
-    pub(crate) fn wait(&mut self, waker: &Waker) {
-        self.rare.get_or_insert_default().others.add(waker);
+    /// Waits for room.
+    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
+        self.rare.get_or_insert_default().senders.add(waker);
+    }
+
+    /// Waits for the end, in a seat that is to be [left](Self::leave). Gives back who sat there, to be dropped
+    /// without the lock: with a waker its task may go.
+    pub(crate) fn wait_for_end(&mut self, seat: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
+        let rare = self.rare.get_or_insert_default();
+        let seat = *seat.get_or_insert_with(|| {
+            rare.seats += 1;
+            rare.seats
+        });
+        rare.ends.insert(seat, waker.clone())
+    }
+
+    /// Whoever sat there waits no more, and is given back as above.
+    pub(crate) fn leave(&mut self, seat: u64) -> Option<Waker> {
+        let waker = self.rare.as_mut()?.ends.remove(&seat);
+        self.rare.take_if(|rare| rare.is_empty());
+        waker
     }
 
     /// Waits for the application's answer.
@@ -146,14 +178,23 @@ impl Place {
     /// Takes out whoever waits for the application's answer.
     pub(crate) fn take_answering(&mut self) -> Option<Waker> {
         let answering = self.rare.as_mut()?.answering.take();
-        self.rare.take_if(|rare| rare.others.0.is_empty());
+        self.rare.take_if(|rare| rare.is_empty());
         answering
     }
 
-    /// Takes out those that wait for room or for the end.
-    pub(crate) fn take_others(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        let others = self.rare.as_mut().map(|rare| rare.others.take());
-        self.rare.take_if(|rare| rare.answering.is_none());
-        others.into_iter().flatten()
+    /// Takes out those that wait for room.
+    pub(crate) fn take_senders(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let senders = self.rare.as_mut().map(|rare| rare.senders.take());
+        self.rare.take_if(|rare| rare.is_empty());
+        senders.into_iter().flatten()
+    }
+
+    /// Takes out all that waits for the session in vain from now on.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let rare = self.rare.take().map(|rare| *rare);
+        let rare = rare.map(|mut rare| {
+            rare.senders.take().chain(rare.ends.into_values()).chain(rare.answering)
+        });
+        self.reader.take().into_iter().chain(rare.into_iter().flatten())
     }
 }

@@ -15,7 +15,7 @@ use sockjs_core::SessionKey;
 
 use super::{Envelope, Reached, SENDS_PER_TURN, WhenFull};
 use crate::session::{Inner, SessionHandle};
-use crate::shard::Shard;
+use crate::shard::{Ended, Shard};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// The members of a group in this process: see [`Fanout`](super::Fanout). A clone is the same.
@@ -138,19 +138,20 @@ impl Members {
         except.sort_unstable();
 
         let mut reached = Reached::default();
-        let mut run = Run::default();
+        let (mut run, mut ended) = (Run::default(), Vec::new());
         let order = lock(&room.order);
         while let Some(shard) = room.next_run(&except, &mut run) {
             let mut full = Vec::new();
-            reached.send(&shard, run.keys.drain(..).map(|key| (key, key)), &message, &mut full);
-            for session in room.sessions(&shard, &full) {
-                if let WhenFull::Close(reason) = &room.when_full {
-                    session.close(reason.clone());
-                }
-                reached.full.push(session);
-            }
+            let members = run.keys.drain(..).map(|key| (key, key));
+            reached.send(&shard, members, &message, &mut full, &mut ended);
+            reached.full.append(&mut room.sessions(&shard, &full));
         }
         drop(order);
+        // Not before: what the application does then may come back here.
+        ended.into_iter().for_each(Ended::tell);
+        if let WhenFull::Close(reason) = &room.when_full {
+            reached.full.iter().for_each(|session| session.close(reason.clone()));
+        }
         reached
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sockjs_core::{CloseReason, Message, SendError, SessionKey};
 
 use crate::session::SessionHandle;
-use crate::shard::Shard;
+use crate::shard::{Ended, Shard};
 
 pub use fanout::{Envelope, Fanout, Local};
 pub(crate) use members::{Left, Memberships};
@@ -142,26 +142,29 @@ pub fn broadcast(sessions: &[SessionHandle], message: impl Into<Message>) -> Rea
     let message = message.into().encode();
     let mut reached = Reached::default();
     let same_shard = |a: &SessionHandle, b: &SessionHandle| Arc::ptr_eq(&a.0.shard, &b.0.shard);
+    let mut ended = Vec::new();
     for run in sessions.chunk_by(same_shard).flat_map(|run| run.chunks(SENDS_PER_TURN)) {
         let Some(first) = run.first() else { continue };
         let mut full = Vec::new();
         let members = run.iter().map(|session| (session.0.key, session));
-        reached.send(&first.0.shard, members, &message, &mut full);
+        reached.send(&first.0.shard, members, &message, &mut full, &mut ended);
         reached.full.extend(full.into_iter().cloned());
     }
+    ended.into_iter().for_each(Ended::tell);
     reached
 }
 
 impl Reached {
-    /// Sends to members of one shard in one turn, and tells who was full.
+    /// Sends to members of one shard in one turn, and says who was full and who has ended.
     fn send<M>(
         &mut self,
         shard: &Shard,
         members: impl IntoIterator<Item = (SessionKey, M)>,
         message: &Message,
         full: &mut Vec<M>,
+        ended: &mut Vec<Ended>,
     ) {
-        shard.turn(|turn| {
+        shard.turn_within(ended, |turn| {
             for (key, member) in members {
                 match turn.endpoint.send(key, message.clone()) {
                     Ok(()) => self.count += 1,

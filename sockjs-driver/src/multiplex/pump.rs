@@ -13,7 +13,7 @@ use sockjs_core::{MESSAGE_OVERHEAD_BYTES, Message};
 
 use super::{Channel, Handler, Multiplex};
 use crate::runtime::Task;
-use crate::session::{Session, SessionHandle};
+use crate::session::{End, Session, SessionHandle};
 
 /// Messages taken from a session before other tasks get their turn.
 const MESSAGES_PER_POLL: usize = 64;
@@ -25,6 +25,8 @@ pub(super) struct Pump {
     shared: Arc<Shared>,
     /// Something to say for which there was no room yet.
     saying: Option<Message>,
+    /// The session's.
+    end: End,
 }
 
 /// What the channels of a session share.
@@ -61,8 +63,10 @@ impl Pump {
             pump: None,
             is_full: false,
         };
-        let shared = Arc::new(Shared { session: session.handle(), state: Mutex::new(state) });
-        Self { multiplex, session, shared, saying: None }
+        let handle = session.handle();
+        let end = End::of(handle.0.clone());
+        let shared = Arc::new(Shared { session: handle, state: Mutex::new(state) });
+        Self { multiplex, session, shared, saying: None, end }
     }
 
     /// Says what the machine wants to have said.
@@ -84,14 +88,14 @@ impl Pump {
 
     /// Waits for room in the channels' queues. What is left of a session that has ended is within
     /// the session's own limit, and is not held back: other channels must hear of its end.
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
         state.is_full = state.queued_bytes >= self.multiplex.inbox_bytes.max(1);
         if !state.is_full {
             return Poll::Ready(());
         }
         drop(state);
-        self.shared.session.0.poll_end(cx.waker())
+        self.end.poll(cx.waker())
     }
 
     fn take(&self, message: &Message) {

@@ -426,7 +426,7 @@ impl Pump {
         }
         match turn.endpoint.handle_messages(key, &mut self.batch, turn.now) {
             Ok(()) => self.ahead_bytes = 0,
-            Err(Refused::Full) => turn.waiting.of(key).wait(&self.waker),
+            Err(Refused::Full) => turn.waiting.of(key).wait_for_room(&self.waker),
             Err(_) => {
                 self.batch.clear();
                 self.ahead_bytes = 0;

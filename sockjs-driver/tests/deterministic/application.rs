@@ -1,7 +1,8 @@
 //! The clients that applications are tested with: they do over each transport what a browser does.
 
 use std::future::poll_fn;
-use std::task::{Poll, Waker};
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -266,4 +267,39 @@ fn a_handler_is_woken_though_nothing_is_timed() {
         assert_eq!(client.recv().await.unwrap(), "open");
     });
     assert_eq!(world.elapsed(), Duration::ZERO);
+}
+
+/// As short tasks do that look out for the session's end while they work.
+#[test]
+fn a_wait_for_the_end_that_is_given_up_leaves_nothing_behind() {
+    struct Task;
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let world = World::new();
+    let (service, handles) =
+        (Builder::new("/echo", world.clone()), Arc::<Mutex<Vec<_>>>::default());
+    let kept = handles.clone();
+    let service = service.build(move |mut session: Session| {
+        kept.lock().unwrap().push(session.handle());
+        async move { while session.recv().await.is_some() {} }
+    });
+    world.block_on(async {
+        let client = Client::connect(&service, Transport::Websocket).await.unwrap();
+        let handle = handles.lock().unwrap().pop().unwrap();
+        let (task, stays) = (Arc::new(Task), Arc::new(Task));
+        let [given_up, waker] = [&task, &stays].map(|task| Waker::from(task.clone()));
+        let mut waiting = pin!(handle.closed());
+        for waker in [given_up, waker] {
+            let mut closed = pin!(handle.closed());
+            assert!(closed.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            // The same task, and another wait.
+            assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&task), 1);
+        assert_eq!(Arc::strong_count(&stays), 2, "one waits");
+        drop(client);
+        waiting.await;
+        assert_eq!(Arc::strong_count(&stays), 1);
+    });
 }

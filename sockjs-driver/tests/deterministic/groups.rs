@@ -1,10 +1,13 @@
 //! Groups, and what sessions leave behind in them.
 
 use std::sync::{Arc, Mutex, Weak};
+#[cfg(feature = "tracing")]
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
+use hyper::rt::Timer as _;
 use sockjs_driver::{
     Broadcast, Builder, CloseReason, OriginPolicy, Runtime, SessionHandle, SockJs,
 };
@@ -119,4 +122,62 @@ fn services_of_one_group_share_it_without_mixing_their_members_up() {
     assert_eq!(group.send_except("y", [&first]).count, 1);
     first.close(CloseReason::GO_AWAY);
     assert_eq!(group.send("z").count, 1);
+}
+
+/// As on a page that shows the log.
+#[cfg(feature = "tracing")]
+#[test]
+fn what_is_told_of_an_end_may_go_to_the_group() {
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    struct Page(Broadcast);
+
+    impl Subscriber for Page {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "sockjs"
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &Event<'_>) {
+            let _ = self.0.send(event.metadata().name());
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    let (done, is_done) = std::sync::mpsc::channel();
+    #[expect(clippy::disallowed_methods, reason = "a deadlock has no other end")]
+    std::thread::spawn(move || {
+        let group = Broadcast::new();
+        let scene = Scene::new(std::slice::from_ref(&group));
+        let _subscriber = tracing::subscriber::set_default(Page(group.clone()));
+        scene.visit("a");
+        // Its time is over, and the timer's task has not run yet: it ends within the turn that sends.
+        assert!(scene.world.jump(2 * DISCONNECT));
+        let _ = group.send("tick");
+        assert!(group.is_empty());
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(20)).expect("it comes back");
+}
+
+/// Whose first response was dropped before a byte of it was asked for.
+#[test]
+fn a_shutdown_does_not_wait_for_a_session_that_never_opened() {
+    let scene = Scene::new(&[]);
+    let (service, world) = (scene.service.clone(), scene.world.clone());
+    scene.world.block_on(async {
+        let request = Request::post("/x/000/a/xhr_streaming").body(Empty::<Bytes>::new());
+        let response = service.respond(request.unwrap()).await;
+        let waiting = world.sleep(DISCONNECT);
+        world.spawn(Box::pin(async move {
+            waiting.await;
+            drop(response);
+        }));
+        assert_eq!(service.shutdown(CloseReason::SERVER_GOING_AWAY, 10 * DISCONNECT).await, 0);
+    });
+    assert_eq!(scene.world.elapsed(), DISCONNECT);
 }

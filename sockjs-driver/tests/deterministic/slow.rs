@@ -10,6 +10,8 @@ use crate::client::WEBSOCKET;
 
 /// What the client's end holds unread.
 const ROOM: usize = 16 * 1024;
+/// The default of what is waited for.
+const STALL: Duration = Duration::from_secs(10);
 const MESSAGE: &str = "a message of some length, so that not too many of them are needed";
 
 /// A scene whose service sends without an end, and a client of it.
@@ -252,4 +254,53 @@ fn what_a_handler_does_first_delays_no_frame() {
     *plug.lock().unwrap() = Some(connect(&scene));
     scene.run_for(Duration::from_secs(1));
     assert_eq!(scene.lines(), ["+0.000s handler: the open frame has left: Some(true)"]);
+}
+
+/// Where few ended sessions are remembered, and one that was found stalled is forgotten before its own pump
+/// hears of it.
+#[test]
+fn a_session_keeps_its_place_when_that_had_another_one() {
+    let mut scene = Scene::new();
+    let (world, transcript) = (scene.world.clone(), scene.transcript.clone());
+    scene.service = Builder::new("/echo", world.clone())
+        .origins(OriginPolicy::Any)
+        .heartbeat_delay(HEARTBEAT)
+        .shards(1)
+        .limits(|limits| limits.tombstones = 1)
+        .build(move |mut session: Session| {
+            let (world, transcript) = (world.clone(), transcript.clone());
+            async move {
+                if session.transport().is_websocket() {
+                    while session.send(MESSAGE).await.is_ok() {}
+                }
+                while let Some(message) = session.recv().await {
+                    note(&transcript, &world, "application", message.as_text().unwrap());
+                }
+            }
+        });
+    let deaf = [connect(&scene), connect(&scene)];
+    // A byte now and then: that moves the pump's own deadline, and not the core's.
+    for _ in 0..9 {
+        scene.run_for(Duration::from_secs(1));
+        deaf.iter().for_each(|plug| drop(plug.receive_most(1)));
+    }
+    let polls = ["a", "b"].map(|id| (id, scene.connect()));
+    scene.run_until(Duration::from_millis(9_900));
+    while scene.world.elapsed() < STALL {
+        assert!(scene.world.jump(STALL));
+    }
+    // In the very moment of the stall, before anybody else runs.
+    let request = |path: &str, body: &str| {
+        let length = body.len();
+        format!("POST /echo/0/{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    for (id, plug) in &polls {
+        plug.send(request(&format!("{id}/xhr"), "").as_bytes());
+    }
+    scene.run_for(Duration::from_secs(1));
+    for (id, plug) in &polls {
+        plug.send(request(&format!("{id}/xhr_send"), &format!("[\"{id}\"]")).as_bytes());
+    }
+    scene.run_for(Duration::from_secs(1));
+    assert_eq!(scene.lines(), ["+11.000s application: a", "+11.000s application: b"]);
 }
