@@ -27,7 +27,7 @@ use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::shard::{Shard, Turn};
 use crate::upload::{self, Collected};
-use crate::websocket::{Handshake, carry};
+use crate::websocket::{Handshake, Upgrade, carry};
 
 /// The other end of a request's connection, in the request's extensions; of a session it is
 /// [`ConnectionInfo::peer_addr`](sockjs_core::ConnectionInfo::peer_addr).
@@ -281,7 +281,7 @@ impl Hub {
     async fn upgrade(
         &self,
         permit: Box<WebsocketPermit>,
-        upgrade: Option<OnUpgrade>,
+        upgrade: Option<Upgrade>,
         connection: Option<Connection>,
         now: Timestamp,
     ) -> Response<Body> {
@@ -440,7 +440,7 @@ async fn answered(shard: &Shard, session: SessionKey) {
 
 /// The upgrade that the server around us offers with a request, if it does. It is taken out of any request, also of
 /// one that has no use for it: it would keep the connection's socket, and sessions keep what is left.
-fn upgrade_of<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
+fn upgrade_of<B>(request: &mut Request<B>) -> Option<Upgrade> {
     let is_asked = request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT;
     if !is_asked {
         return None;
@@ -450,7 +450,12 @@ fn upgrade_of<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
         let protocol = sockjs_core::ConnectProtocol(protocol.as_str().into());
         request.extensions_mut().insert(protocol);
     }
-    request.extensions_mut().remove::<OnUpgrade>()
+    #[cfg(feature = "http2")]
+    let stream = request.extensions_mut().remove();
+    #[cfg(not(feature = "http2"))]
+    let stream = None;
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>()?;
+    Some(Upgrade { upgrade, stream })
 }
 
 fn close_after(headers: &mut HeaderMap) {

@@ -22,6 +22,7 @@ use hyper::rt::{Read, ReadBuf, Sleep, Write};
 use hyper::server::conn::http2;
 use tower_service::Service;
 
+pub(crate) use self::streams::Use;
 use self::streams::{Executor, Io, Observed, Streams};
 use crate::connection::{Clock, ConnectionConfig, Patience, Stream};
 use crate::runtime::Runtime;

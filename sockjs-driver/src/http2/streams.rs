@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use http::{Request, Response};
+use bytes::{Buf, Bytes};
+use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -19,6 +20,9 @@ use pin_project_lite::pin_project;
 
 use crate::connection::{Clock, Patience};
 use crate::runtime::Runtime;
+
+/// The longest frame of a stream that hyper gets: what a client that lets nothing flow may have in memory.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// Counts of a connection.
 #[derive(Default)]
@@ -78,7 +82,8 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    /// A response ends after `stall` without a frame of it that its client lets flow.
+    /// A response ends after `stall` without a frame of it that its client lets flow, and what a WebSocket wrote
+    /// so long after its end.
     pub(super) fn new(runtime: Arc<dyn Runtime>, streams: Arc<Streams>, stall: Duration) -> Self {
         Self { runtime, streams, stall }
     }
@@ -90,9 +95,15 @@ where
 {
     fn execute(&self, stream: F) {
         self.streams.begun.fetch_add(1, Ordering::SeqCst);
+        // What is not a response is what comes after one.
+        let part = match (CALLED.take(), UPGRADING.take()) {
+            (Some(request), _) => Part::Response(request),
+            (None, Some(carried)) => Part::WebSocket(carried),
+            (None, None) => Part::Other,
+        };
         self.runtime.spawn(Box::pin(Running {
             stream: Box::pin(stream),
-            flow: CALLED.take(),
+            part,
             clock: Clock::new(self.runtime.clone()),
             patience: Patience::new(),
             stall: self.stall,
@@ -104,7 +115,7 @@ where
 /// A stream at work.
 struct Running<F> {
     stream: Pin<Box<F>>,
-    flow: Option<Arc<Flow>>,
+    part: Part,
     clock: Clock,
     patience: Patience<u64>,
     stall: Duration,
@@ -116,14 +127,71 @@ impl<F: Future> Future for Running<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.stream.as_mut().poll(cx).is_ready() {
+        if let Part::Response(Called { carried, .. }) = &this.part {
+            UPGRADING.set(carried.clone());
+        }
+        let polled = this.stream.as_mut().poll(cx);
+        UPGRADING.take();
+        if polled.is_ready() {
             return Poll::Ready(());
         }
-        let held = this.flow.as_ref().and_then(|flow| flow.frames_if_held());
+        let held = match &this.part {
+            Part::Response(Called { flow, .. }) => flow.frames_if_held(),
+            Part::WebSocket(carried) => carried.is_over(cx.waker()).then_some(0),
+            Part::Other => None,
+        };
         match this.patience.check(held, this.stall, || this.clock.now()) {
             // Dropped, it is reset.
             Some(deadline) => this.clock.poll_until(deadline, cx),
             None => Poll::Pending,
+        }
+    }
+}
+
+/// What a task is of a stream.
+enum Part {
+    Response(Called),
+    /// What a WebSocket still has to write.
+    WebSocket(Arc<Carried>),
+    Other,
+}
+
+/// What is known of a request for which the service was called.
+struct Called {
+    flow: Arc<Flow>,
+    /// If a WebSocket may follow.
+    carried: Option<Arc<Carried>>,
+}
+
+/// A WebSocket over a stream.
+#[derive(Default)]
+struct Carried {
+    is_over: AtomicBool,
+    /// Of the task that writes.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Carried {
+    /// Whether nobody uses the WebSocket any more: what it wrote has its time from then on. If not, the waker is
+    /// called when it is so.
+    fn is_over(&self, waker: &Waker) -> bool {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        self.is_over.load(Ordering::SeqCst)
+    }
+}
+
+/// The use of a WebSocket over a stream, in its request's extensions: over when all of these are dropped.
+#[derive(Clone)]
+pub(crate) struct Use(#[expect(dead_code, reason = "kept until it is dropped")] Arc<InUse>);
+
+struct InUse(Arc<Carried>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::SeqCst);
+        let waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
@@ -157,9 +225,12 @@ impl Flow {
 }
 
 thread_local! {
-    /// That of the request for which the service was called last, until hyper has made a stream of
+    /// The request for which the service was called last, until hyper has made a stream of
     /// it: which it does next, within the same poll.
-    static CALLED: Cell<Option<Arc<Flow>>> = const { Cell::new(None) };
+    static CALLED: Cell<Option<Called>> = const { Cell::new(None) };
+    /// The WebSocket that may follow the response which is being polled: hyper then has it written by a task of
+    /// its own.
+    static UPGRADING: Cell<Option<Arc<Carried>>> = const { Cell::new(None) };
 }
 
 /// A service whose responses' bodies are observed.
@@ -168,14 +239,20 @@ pub(super) struct Observed<S>(pub(super) S);
 impl<S, B> Service<Request<Incoming>> for Observed<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
+    B: Body,
 {
     type Response = Response<Content<B>>;
     type Error = S::Error;
     type Future = Answer<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (future, flow) = (self.0.call(request), Arc::<Flow>::default());
-        CALLED.set(Some(flow.clone()));
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let flow = Arc::<Flow>::default();
+        let carried = (request.method() == Method::CONNECT).then(Arc::<Carried>::default);
+        if let Some(carried) = &carried {
+            request.extensions_mut().insert(Use(Arc::new(InUse(carried.clone()))));
+        }
+        let future = self.0.call(request);
+        CALLED.set(Some(Called { flow: flow.clone(), carried }));
         Answer { future, flow }
     }
 }
@@ -192,46 +269,62 @@ pin_project! {
 impl<F, B, E> Future for Answer<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
 {
     type Output = Result<Response<Content<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.future.poll(cx))?;
-        Poll::Ready(Ok(response.map(|body| Content { body, flow: this.flow.clone() })))
+        Poll::Ready(Ok(response.map(|body| Content { body, rest: None, flow: this.flow.clone() })))
     }
 }
 
 pin_project! {
-    /// A body of which it is known whether hyper holds a frame: it asks for the next one once it has
-    /// sent that.
-    pub(super) struct Content<B> {
+    /// A body of which it is known whether hyper holds a frame: it asks for the next one once its client lets
+    /// that flow. Only a byte of it, for the rest waits in hyper's own buffer: so frames are in pieces.
+    pub(super) struct Content<B>
+    where
+        B: Body,
+    {
         #[pin]
         body: B,
+        // Of a frame that is longer than a piece.
+        rest: Option<B::Data>,
         flow: Arc<Flow>,
     }
 }
 
 impl<B: Body> Body for Content<B> {
-    type Data = B::Data;
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        let frame = this.body.poll_frame(cx);
+        let frame = match this.rest.take() {
+            Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
+            None => this.body.poll_frame(cx),
+        };
         let is_held = matches!(frame, Poll::Ready(Some(_)));
         this.flow.is_held.store(is_held, Ordering::Relaxed);
         this.flow.frames.fetch_add(1, Ordering::Relaxed);
-        frame
+        frame.map_ok(|frame| {
+            frame.map_data(|mut data| {
+                let piece = data.copy_to_bytes(data.remaining().min(PIECE_BYTES));
+                *this.rest = Some(data).filter(Buf::has_remaining);
+                piece
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_none() && self.body.is_end_stream()
     }
 
+    /// Asked before the first frame.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }

@@ -14,11 +14,24 @@ use super::pump::Pump;
 use crate::claim::Claim;
 use crate::connection::Stream;
 use crate::guard::{Connection, Guard};
+#[cfg(feature = "http2")]
+use crate::http2::Use;
 use crate::shard::Shard;
+
+/// Without HTTP/2 there is none.
+#[cfg(not(feature = "http2"))]
+pub(crate) enum Use {}
+
+/// The upgrade that the server around us offers with a request.
+pub(crate) struct Upgrade {
+    pub(crate) upgrade: OnUpgrade,
+    /// To be dropped with what is upgraded.
+    pub(crate) stream: Option<Use>,
+}
 
 /// The handshake was answered; its connection is not free yet.
 pub(crate) struct Handshake {
-    pub(crate) upgrade: OnUpgrade,
+    pub(crate) upgrade: Upgrade,
     /// The one that is upgraded, if it is one of ours.
     pub(crate) connection: Option<Connection>,
     pub(crate) guard: Guard,
@@ -35,8 +48,13 @@ pub(crate) fn carry(handshake: Handshake) -> impl Future<Output = ()> + Send {
 #[expect(clippy::large_enum_variant, reason = "the pump is what nearly all of them are")]
 enum Carrier {
     Handshake(Handshake),
-    /// With the shard beside it, which a turn borrows while it changes the pump.
-    Pump(Arc<Shard>, Pump),
+    /// With the shard beside it, which a turn borrows while it changes the pump, and what goes after it.
+    Pump(
+        Arc<Shard>,
+        Pump,
+        #[cfg_attr(feature = "http2", expect(dead_code, reason = "kept until it is dropped"))]
+        Option<Use>,
+    ),
     Ended,
 }
 
@@ -46,23 +64,23 @@ impl Future for Carrier {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let carrier = self.get_mut();
         if let Self::Handshake(handshake) = carrier {
-            let upgraded = ready!(Pin::new(&mut handshake.upgrade).poll(cx));
+            let upgraded = ready!(Pin::new(&mut handshake.upgrade.upgrade).poll(cx));
             // An upgrade that fails drops the guard, which tells.
             if let (Self::Handshake(handshake), Ok(upgraded)) =
                 (mem::replace(carrier, Self::Ended), upgraded)
             {
-                let Handshake { connection, guard, service, claim, .. } = handshake;
+                let Handshake { upgrade, connection, guard, service, claim } = handshake;
                 let (stream, front) = match connection {
                     Some(connection) => connection.open(upgraded),
                     None => (Stream::from(upgraded), BytesMut::new()),
                 };
                 let shard = guard.shard().clone();
                 let pump = Pump::new(stream, front, guard, service.settings(), claim);
-                *carrier = Self::Pump(shard, pump);
+                *carrier = Self::Pump(shard, pump, upgrade.stream);
             }
         }
         match carrier {
-            Self::Pump(shard, pump) => pump.poll(shard, cx),
+            Self::Pump(shard, pump, _) => pump.poll(shard, cx),
             Self::Handshake(_) | Self::Ended => Poll::Ready(()),
         }
     }

@@ -4,4 +4,4 @@ mod carrier;
 mod deadline;
 mod pump;
 
-pub(crate) use self::carrier::{Handshake, carry};
+pub(crate) use self::carrier::{Handshake, Upgrade, carry};
