@@ -20,14 +20,18 @@ async fn main() -> std::io::Result<()> {
     run(listener).await
 }
 
+/// Where the pages are that use the service, and what else is served here.
+const PAGES: &str = "http://127.0.0.1:8080";
+
 /// Who sends a request.
 #[derive(Clone)]
 struct User(String);
 
 /// Serves a service that tells each session its user, and the id of the request that opened it.
 pub async fn run(listener: TcpListener) -> std::io::Result<()> {
-    // Whose pages may come is said by one alone: the service lets in whom the layer does.
-    let who = SockJs::builder("/who").origins(OriginPolicy::Any).build(|session| async move {
+    // The layer only sets headers: whose pages are let in is the service's to say.
+    let origins = OriginPolicy::AllowList(vec![PAGES.into()]);
+    let who = SockJs::builder("/who").origins(origins).build(|session| async move {
         let extensions = session.info().extensions();
         let user = extensions.get::<User>().map(|user| user.0.as_str());
         let id = extensions.get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
@@ -35,7 +39,7 @@ pub async fn run(listener: TcpListener) -> std::io::Result<()> {
         let _ = session.send(told).await;
     });
     let cors = CorsLayer::new()
-        .allow_origin(AllowOrigin::exact(http::HeaderValue::from_static("http://127.0.0.1:8080")))
+        .allow_origin(AllowOrigin::exact(http::HeaderValue::from_static(PAGES)))
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
         .allow_credentials(true);

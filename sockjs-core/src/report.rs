@@ -60,7 +60,7 @@ pub enum Cause {
     SlowConsumer,
     /// The application made no progress for the send patience.
     SlowApplication,
-    /// The client broke the protocol.
+    /// The client broke the protocol, took too long to send a long message, or found no room for one.
     ProtocolError,
     /// The application's handler panicked.
     HandlerPanic,

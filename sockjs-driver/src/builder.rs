@@ -219,8 +219,9 @@ impl<R: Runtime> Builder<R> {
     }
 
     /// Asks, for every request of a session, who sent it. The answer binds the session to its
-    /// opener: later requests must have the same. An error refuses the request with that status.
-    /// Nobody is asked.
+    /// opener: later requests must not be of another one. A request of `None` passes, unless
+    /// [`BindingSetting::principal_required`](sockjs_core::BindingSetting::principal_required) is
+    /// set: to keep strangers out, return an error, which refuses the request with that status. Nobody is asked.
     pub fn authorize<F>(mut self, authorize: F) -> Self
     where
         F: Fn(&request::Parts) -> Result<Option<Principal>, StatusCode> + Send + Sync + 'static,

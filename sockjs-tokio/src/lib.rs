@@ -40,6 +40,7 @@
 //! limits, which bound memory by default:
 //!
 //! ```
+//! use http::StatusCode;
 //! use sockjs_tokio::{OriginPolicy, Principal, SockJs};
 //!
 //! let service = SockJs::builder("/chat")
@@ -47,7 +48,7 @@
 //!     // Asked for each request: a session's are all by the same principal.
 //!     .authorize(|head| {
 //!         let user = head.headers.get("x-user").and_then(|user| user.to_str().ok());
-//!         Ok(user.map(Principal::new))
+//!         user.map(|user| Some(Principal::new(user))).ok_or(StatusCode::UNAUTHORIZED)
 //!     })
 //!     .limits(|limits| limits.sessions = 10_000)
 //!     .build(|session| async move { drop(session) });
