@@ -23,6 +23,8 @@ use sockjs_core::{
 use crate::body::Body;
 use crate::claim::Claim;
 use crate::guard::{Attached, Connection, Guard};
+#[cfg(feature = "http2")]
+use crate::http2::Use;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::shard::{Shard, Turn};
@@ -451,7 +453,7 @@ fn upgrade_of<B>(request: &mut Request<B>) -> Option<Upgrade> {
         request.extensions_mut().insert(protocol);
     }
     #[cfg(feature = "http2")]
-    let stream = request.extensions_mut().remove();
+    let stream = request.extensions_mut().remove::<Use>().inspect(Use::begin);
     #[cfg(not(feature = "http2"))]
     let stream = None;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>()?;

@@ -67,6 +67,8 @@ impl Inbox {
             (count == 1 && is_asked) || (count <= AHEAD_COUNT && bytes <= AHEAD_BYTES)
         };
         self.is_fed = endpoint.recv_while(key, wants, |message| self.push(message));
+        // What was left there has come too.
+        self.is_idle &= self.is_fed;
     }
 
     /// The session ended, with these messages unread.

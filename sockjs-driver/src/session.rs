@@ -18,7 +18,7 @@ use crate::exchange::PeerAddr;
 use crate::inbox::{Inbox, Next};
 use crate::observe::Span;
 use crate::runner::Runner;
-use crate::shard::{LATEST, Shard};
+use crate::shard::{Ended, LATEST, Shard};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 
@@ -125,10 +125,20 @@ impl Inner {
     }
 
     fn close(&self, reason: CloseReason) {
-        if self.end.get().is_none() && self.closing.set(Box::new(reason.clone())).is_ok() {
-            drop(self.memberships.end(self));
-            self.shard.turn(|turn| turn.endpoint.close(self.key, reason));
+        let mut ended = Vec::new();
+        let left = self.close_within(reason, &mut ended);
+        ended.into_iter().for_each(Ended::tell);
+        drop(left);
+    }
+
+    /// Closes it under a lock: who has ended is left to be told, and what is left to be dropped, without that.
+    pub(crate) fn close_within(&self, reason: CloseReason, ended: &mut Vec<Ended>) -> Left {
+        if self.end.get().is_some() || self.closing.set(Box::new(reason.clone())).is_err() {
+            return Left::default();
         }
+        let left = self.memberships.end(self);
+        self.shard.turn_within(ended, |turn| turn.endpoint.close(self.key, reason));
+        left
     }
 }
 

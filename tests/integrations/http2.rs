@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use sockjs_async_std::AsyncStd;
 use sockjs_tokio::{
     Builder, Cause, CloseReason, Grade, OriginPolicy, Serve, Session, SockJs, Tokio, serve,
@@ -31,21 +31,21 @@ use super::support::{
     opened, piece, request, session_path, soon, talk, text,
 };
 
-type Client = SendRequest<Full<Bytes>>;
+pub(super) type Client = SendRequest<Full<Bytes>>;
 
 /// A server with one service.
-struct Server<R = Tokio> {
+pub(super) struct Server<R = Tokio> {
     address: SocketAddr,
     service: sockjs_driver::SockJs<R>,
-    sessions: Sessions,
+    pub(super) sessions: Sessions,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(|builder| builder, |serve| serve).await
     }
 
-    async fn with(
+    pub(super) async fn with(
         service: impl FnOnce(Builder) -> Builder,
         server: impl FnOnce(Serve<SockJs>) -> Serve<SockJs>,
     ) -> Self {
@@ -69,30 +69,30 @@ impl Server<AsyncStd> {
 }
 
 impl<R> Server<R> {
-    async fn socket(&self) -> TcpStream {
+    pub(super) async fn socket(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("a connection")
     }
 
-    async fn client(&self) -> Client {
+    pub(super) async fn client(&self) -> Client {
         http2(self.socket().await).await
     }
 
     /// A session whose stream is open, and its path.
-    async fn stream(&mut self, client: &mut Client) -> (Session, Incoming, String) {
+    pub(super) async fn stream(&mut self, client: &mut Client) -> (Session, Incoming, String) {
         let path = session_path("/app");
         let body = opened(post(client, &format!("{path}/xhr_streaming"), "").await).await;
         (self.sessions.next().await, body, path)
     }
 }
 
-async fn post(client: &mut Client, path: &str, body: &str) -> Response<Incoming> {
+pub(super) async fn post(client: &mut Client, path: &str, body: &str) -> Response<Incoming> {
     let sending = client.send_request(request("POST", &format!("http://h{path}"), body));
     let answer = soon("an answer", sending).await.expect("an answer");
     assert_eq!(answer.version(), http::Version::HTTP_2);
     answer
 }
 
-fn connect(path: &str, protocol: &'static str) -> Request<Full<Bytes>> {
+pub(super) fn connect(path: &str, protocol: &'static str) -> Request<Full<Bytes>> {
     let mut request = request("CONNECT", &format!("http://h{path}"), "");
     request.extensions_mut().insert(Protocol::from_static(protocol));
     request.headers_mut().insert("sec-websocket-version", "13".parse().expect("a value"));
@@ -100,14 +100,14 @@ fn connect(path: &str, protocol: &'static str) -> Request<Full<Bytes>> {
 }
 
 /// The settings that allow an extended CONNECT have arrived with an answer.
-async fn client_that_may_connect<R>(server: &Server<R>) -> Client {
+pub(super) async fn client_that_may_connect<R>(server: &Server<R>) -> Client {
     let mut client = server.client().await;
     let greeting = client.send_request(request("GET", "http://h/app", "")).await;
     assert_eq!(text(greeting.expect("an answer")).await, "Welcome to SockJS!\n");
     client
 }
 
-async fn websocket(client: &mut Client) -> WebSocketStream<TokioIo<Upgraded>> {
+pub(super) async fn websocket(client: &mut Client) -> WebSocketStream<TokioIo<Upgraded>> {
     let path = format!("{}/websocket", session_path("/app"));
     let answer = client.send_request(connect(&path, "websocket"));
     let answer = soon("an answer", answer).await.expect("an answer");
@@ -425,90 +425,6 @@ async fn a_peer_that_takes_nothing_is_cut_off() {
     });
     let ends = soon("the sessions end", futures_util::future::join_all(ends)).await;
     assert!(ends.iter().all(|cause| *cause == Cause::ClientGone), "{ends:?}");
-}
-
-#[tokio::test]
-async fn a_stream_that_its_client_lets_not_flow_ends_and_no_other() {
-    let stall = Duration::from_millis(300);
-    let limits = |serve: Serve<SockJs>| serve.with_limits(|limits| limits.write_stall = stall);
-    let stays = |builder: Builder| {
-        builder.response_limit(usize::MAX).limits(|limits| limits.write_stall = NEVER)
-    };
-    let mut server = Server::with(stays, limits).await;
-    let mut client = server.client().await;
-    let (stuck, _unread, _) = server.stream(&mut client).await;
-    let (waiting, mut other, _) = server.stream(&mut client).await;
-    let long = "x".repeat(256 * 1024);
-    soon("the session ends", async { while stuck.send(&*long).await.is_ok() {} }).await;
-    assert_eq!(stuck.closed().await.cause, Cause::ClientGone);
-    waiting.send("x").await.expect("it is open");
-    assert_eq!(piece(&mut other).await.as_deref(), Some("a[\"x\"]\n"));
-}
-
-/// A server with room for two streams of a connection, which waits no longer than that for what a client is to take.
-async fn narrow_server(stall: Duration) -> Server {
-    let limits = move |serve: Serve<SockJs>| {
-        serve.with_limits(|limits| (limits.write_stall, limits.max_stream_count) = (stall, 2))
-    };
-    let stays = move |builder: Builder| builder.limits(|limits| limits.write_stall = stall);
-    Server::with(stays, limits).await
-}
-
-/// It gets an answer once there is room for it.
-async fn expect_room(client: &mut Client) {
-    let greeting = client.send_request(request("GET", "http://h/app", ""));
-    assert_eq!(
-        text(soon("room", greeting).await.expect("an answer")).await,
-        "Welcome to SockJS!\n"
-    );
-}
-
-/// All of it is in hyper's hands, and what hyper does not send is in no queue of ours.
-#[tokio::test]
-async fn a_long_answer_that_its_client_lets_not_flow_ends() {
-    let mut server = narrow_server(Duration::from_millis(300)).await;
-    let mut handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-    handshake.initial_stream_window_size(16);
-    let io = TokioIo::new(server.socket().await);
-    let (mut client, connection) = handshake.handshake(io).await.expect("HTTP/2");
-    tokio::spawn(connection);
-    // The limit of streams has arrived with an answer.
-    expect_room(&mut client).await;
-    let (_session, _stream, _) = server.stream(&mut client).await;
-    let xhr = format!("{}/xhr", session_path("/app"));
-    assert_eq!(text(post(&mut client, &xhr, "").await).await, "o\n");
-    let session = server.sessions.next().await;
-    session.send("x".repeat(1_000_000)).await.expect("it is open");
-    let stuck = post(&mut client, &xhr, "").await.into_body();
-    expect_room(&mut client).await;
-    soon("the end", stuck.collect()).await.expect_err("it was reset");
-}
-
-#[tokio::test]
-async fn a_long_answer_comes_in_pieces_and_whole() {
-    let mut server = Server::start().await;
-    let mut client = server.client().await;
-    let xhr = format!("{}/xhr", session_path("/app"));
-    assert_eq!(text(post(&mut client, &xhr, "").await).await, "o\n");
-    let session = server.sessions.next().await;
-    for bytes in [1 << 14, (1 << 14) + 1, 1_000_000] {
-        let long = "x".repeat(bytes - "a[\"\"]\n".len());
-        session.send(&*long).await.expect("it is open");
-        assert_eq!(text(post(&mut client, &xhr, "").await).await, format!("a[\"{long}\"]\n"));
-    }
-}
-
-#[tokio::test]
-async fn a_websocket_whose_session_has_ended_does_not_stay() {
-    let mut server = narrow_server(Duration::from_millis(300)).await;
-    let mut client = client_that_may_connect(&server).await;
-    let (_session, _stream, _) = server.stream(&mut client).await;
-    let _unread = websocket(&mut client).await;
-    let session = server.sessions.next().await;
-    let long = "x".repeat(256 * 1024);
-    soon("the session ends", async { while session.send(&*long).await.is_ok() {} }).await;
-    assert_eq!(session.closed().await.cause, Cause::SlowConsumer);
-    expect_room(&mut client).await;
 }
 
 #[tokio::test]

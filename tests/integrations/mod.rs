@@ -5,6 +5,7 @@ mod support;
 mod examples;
 mod foreign_servers;
 mod http2;
+mod http2_flow;
 mod layers;
 mod listeners;
 mod nested_in_axum;

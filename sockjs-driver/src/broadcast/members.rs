@@ -138,20 +138,24 @@ impl Members {
         except.sort_unstable();
 
         let mut reached = Reached::default();
-        let (mut run, mut ended) = (Run::default(), Vec::new());
+        let (mut run, mut ended, mut left) = (Run::default(), Vec::new(), Vec::new());
         let order = lock(&room.order);
         while let Some(shard) = room.next_run(&except, &mut run) {
             let mut full = Vec::new();
             let members = run.keys.drain(..).map(|key| (key, key));
             reached.send(&shard, members, &message, &mut full, &mut ended);
-            reached.full.append(&mut room.sessions(&shard, &full));
+            for session in room.sessions(&shard, &full) {
+                // Before the next message: nobody shall see a gap.
+                if let WhenFull::Close(reason) = &room.when_full {
+                    left.push(session.0.close_within(reason.clone(), &mut ended));
+                }
+                reached.full.push(session);
+            }
         }
         drop(order);
         // Not before: what the application does then may come back here.
         ended.into_iter().for_each(Ended::tell);
-        if let WhenFull::Close(reason) = &room.when_full {
-            reached.full.iter().for_each(|session| session.close(reason.clone()));
-        }
+        drop(left);
         reached
     }
 }

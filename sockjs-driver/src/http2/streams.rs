@@ -166,6 +166,8 @@ struct Called {
 /// A WebSocket over a stream.
 #[derive(Default)]
 struct Carried {
+    /// A service of ours has it, and nobody else.
+    is_ours: AtomicBool,
     is_over: AtomicBool,
     /// Of the task that writes.
     waker: Mutex<Option<Waker>>,
@@ -180,14 +182,25 @@ impl Carried {
     }
 }
 
-/// The use of a WebSocket over a stream, in its request's extensions: over when all of these are dropped.
+/// The use of a WebSocket over a stream, in its request's extensions: if it has [begun](Self::begin), it is over
+/// when all of these are dropped.
 #[derive(Clone)]
-pub(crate) struct Use(#[expect(dead_code, reason = "kept until it is dropped")] Arc<InUse>);
+pub(crate) struct Use(Arc<InUse>);
+
+impl Use {
+    /// From now on this is the WebSocket's use. Others need not keep it as long as they use theirs.
+    pub(crate) fn begin(&self) {
+        self.0.0.is_ours.store(true, Ordering::SeqCst);
+    }
+}
 
 struct InUse(Arc<Carried>);
 
 impl Drop for InUse {
     fn drop(&mut self) {
+        if !self.0.is_ours.load(Ordering::SeqCst) {
+            return;
+        }
         self.0.is_over.store(true, Ordering::SeqCst);
         let waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
@@ -304,6 +317,7 @@ impl<B: Body> Body for Content<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
+        let is_rest = this.rest.is_some();
         let frame = match this.rest.take() {
             Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
             None => this.body.poll_frame(cx),
@@ -313,9 +327,14 @@ impl<B: Body> Body for Content<B> {
         this.flow.frames.fetch_add(1, Ordering::Relaxed);
         frame.map_ok(|frame| {
             frame.map_data(|mut data| {
-                let piece = data.copy_to_bytes(data.remaining().min(PIECE_BYTES));
-                *this.rest = Some(data).filter(Buf::has_remaining);
-                piece
+                if data.remaining() > PIECE_BYTES {
+                    let piece = data.copy_to_bytes(PIECE_BYTES);
+                    *this.rest = Some(data);
+                    return piece;
+                }
+                let piece = data.copy_to_bytes(data.remaining());
+                // The last one may stay long, and would keep all of the frame's memory.
+                if is_rest { Bytes::copy_from_slice(&piece) } else { piece }
             })
         })
     }

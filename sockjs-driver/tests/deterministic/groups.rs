@@ -128,9 +128,10 @@ fn services_of_one_group_share_it_without_mixing_their_members_up() {
 #[cfg(feature = "tracing")]
 #[test]
 fn what_is_told_of_an_end_may_go_to_the_group() {
+    use sockjs_driver::{Local, WhenFull};
     use tracing::{Event, Metadata, Subscriber, span};
 
-    struct Page(Broadcast);
+    struct Page(Broadcast, Arc<Mutex<Vec<usize>>>);
 
     impl Subscriber for Page {
         fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -143,6 +144,7 @@ fn what_is_told_of_an_end_may_go_to_the_group() {
         fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
         fn event(&self, event: &Event<'_>) {
             let _ = self.0.send(event.metadata().name());
+            self.1.lock().unwrap().push(self.0.len());
         }
         fn enter(&self, _: &span::Id) {}
         fn exit(&self, _: &span::Id) {}
@@ -151,14 +153,20 @@ fn what_is_told_of_an_end_may_go_to_the_group() {
     let (done, is_done) = std::sync::mpsc::channel();
     #[expect(clippy::disallowed_methods, reason = "a deadlock has no other end")]
     std::thread::spawn(move || {
-        let group = Broadcast::new();
+        let group = Broadcast::with(WhenFull::Close(CloseReason::SLOW_CONSUMER), Local);
         let scene = Scene::new(std::slice::from_ref(&group));
-        let _subscriber = tracing::subscriber::set_default(Page(group.clone()));
-        scene.visit("a");
-        // Its time is over, and the timer's task has not run yet: it ends within the turn that sends.
+        scene.visit("ends");
+        assert!(!scene.world.jump(DISCONNECT / 2));
+        scene.visit("full");
+        let full = scene.sessions.lock().unwrap()[1].clone();
+        while full.try_send("x").is_ok() {}
+        let members = Arc::<Mutex<Vec<_>>>::default();
+        let page = Page(group.clone(), members.clone());
+        let _subscriber = tracing::subscriber::set_default(page);
+        // The first one's time is over, and the timer's task has not run yet: it ends within the turn that sends.
         assert!(scene.world.jump(2 * DISCONNECT));
         let _ = group.send("tick");
-        assert!(group.is_empty());
+        assert_eq!(*members.lock().unwrap(), [0], "the other one gets nothing more either");
         done.send(()).unwrap();
     });
     is_done.recv_timeout(Duration::from_secs(20)).expect("it comes back");
