@@ -143,8 +143,8 @@ fn what_is_told_of_an_end_may_go_to_the_group() {
         fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
         fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
         fn event(&self, event: &Event<'_>) {
-            let _ = self.0.send(event.metadata().name());
             self.1.lock().unwrap().push(self.0.len());
+            let _ = self.0.send(event.metadata().name());
         }
         fn enter(&self, _: &span::Id) {}
         fn exit(&self, _: &span::Id) {}
