@@ -456,8 +456,8 @@ fn upgrade_of<B>(request: &mut Request<B>) -> Option<Upgrade> {
     let stream = request.extensions_mut().remove::<Use>().inspect(Use::begin);
     #[cfg(not(feature = "http2"))]
     let stream = None;
-    let upgrade = request.extensions_mut().remove::<OnUpgrade>()?;
-    Some(Upgrade { upgrade, stream })
+    let on = request.extensions_mut().remove::<OnUpgrade>()?;
+    Some(Upgrade { on, stream })
 }
 
 fn close_after(headers: &mut HeaderMap) {

@@ -54,6 +54,15 @@ impl Server {
         tokio::spawn(server(serve(listener, service.clone()).with_http2()).into_future());
         Self { address, service, sessions }
     }
+
+    /// Whose connections wait no longer than that for what is to be taken, and whose sessions wait for ever.
+    pub(super) async fn stalling(stall: Duration) -> Self {
+        let stays = |builder: Builder| {
+            builder.response_limit(usize::MAX).limits(|limits| limits.write_stall = NEVER)
+        };
+        let limits = |serve: Serve<SockJs>| serve.with_limits(|limits| limits.write_stall = stall);
+        Self::with(stays, limits).await
+    }
 }
 
 impl Server<AsyncStd> {
@@ -403,12 +412,7 @@ async fn a_peer_that_does_not_answer_the_good_bye_is_cut_off() {
 
 #[tokio::test]
 async fn a_peer_that_takes_nothing_is_cut_off() {
-    let stall = Duration::from_millis(300);
-    let limits = |serve: Serve<SockJs>| serve.with_limits(|limits| limits.write_stall = stall);
-    let stays = |builder: Builder| {
-        builder.response_limit(usize::MAX).limits(|limits| limits.write_stall = NEVER)
-    };
-    let mut server = Server::with(stays, limits).await;
+    let mut server = Server::stalling(Duration::from_millis(300)).await;
     let is_deaf = Arc::new(AtomicBool::new(false));
     let io = Deaf { io: server.socket().await, is_deaf: is_deaf.clone() };
     let mut client = http2(io).await;

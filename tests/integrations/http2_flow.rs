@@ -1,8 +1,7 @@
 //! HTTP/2: what a client does not let flow has its end (PROTOCOL §8, DESIGN §5).
 
-use std::time::Duration;
-
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -14,16 +13,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::http2::{Client, Server, client_that_may_connect, connect, post, websocket};
-use super::support::{NEVER, http2, listen, piece, request, session_path, soon, text};
+use super::support::{http2, listen, piece, request, session_path, soon, text};
 
 #[tokio::test]
 async fn a_stream_that_its_client_lets_not_flow_ends_and_no_other() {
-    let stall = Duration::from_millis(300);
-    let limits = |serve: Serve<SockJs>| serve.with_limits(|limits| limits.write_stall = stall);
-    let stays = |builder: Builder| {
-        builder.response_limit(usize::MAX).limits(|limits| limits.write_stall = NEVER)
-    };
-    let mut server = Server::with(stays, limits).await;
+    let mut server = Server::stalling(Duration::from_millis(300)).await;
     let mut client = server.client().await;
     let (stuck, _unread, _) = server.stream(&mut client).await;
     let (waiting, mut other, _) = server.stream(&mut client).await;
@@ -39,8 +33,8 @@ async fn narrow_server(stall: Duration) -> Server {
     let limits = move |serve: Serve<SockJs>| {
         serve.with_limits(|limits| (limits.write_stall, limits.max_stream_count) = (stall, 2))
     };
-    let stays = move |builder: Builder| builder.limits(|limits| limits.write_stall = stall);
-    Server::with(stays, limits).await
+    let stalls = move |builder: Builder| builder.limits(|limits| limits.write_stall = stall);
+    Server::with(stalls, limits).await
 }
 
 /// It gets an answer once there is room for it.

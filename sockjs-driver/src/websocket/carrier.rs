@@ -24,7 +24,7 @@ pub(crate) enum Use {}
 
 /// The upgrade that the server around us offers with a request.
 pub(crate) struct Upgrade {
-    pub(crate) upgrade: OnUpgrade,
+    pub(crate) on: OnUpgrade,
     /// To be dropped with what is upgraded.
     pub(crate) stream: Option<Use>,
 }
@@ -64,7 +64,7 @@ impl Future for Carrier {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let carrier = self.get_mut();
         if let Self::Handshake(handshake) = carrier {
-            let upgraded = ready!(Pin::new(&mut handshake.upgrade.upgrade).poll(cx));
+            let upgraded = ready!(Pin::new(&mut handshake.upgrade.on).poll(cx));
             // An upgrade that fails drops the guard, which tells.
             if let (Self::Handshake(handshake), Ok(upgraded)) =
                 (mem::replace(carrier, Self::Ended), upgraded)

@@ -64,15 +64,7 @@ fn a_handler_may_yield() {
         let service = Builder::new("/echo", world.clone()).build(async |session: Session| {
             for number in 0..3 {
                 session.send(number.to_string()).await.unwrap();
-                let mut has_yielded = false;
-                poll_fn(|cx| {
-                    if std::mem::replace(&mut has_yielded, true) {
-                        return Poll::Ready(());
-                    }
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                })
-                .await;
+                yield_now().await;
             }
             session.closed().await;
         });

@@ -1,12 +1,10 @@
 //! How long it takes until somebody who is not there any more, or is too slow, is found.
 
-use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
 use sockjs_driver::{Builder, ConnectionConfig, OriginPolicy, Session, SlowConsumers};
 
-use super::{DISCONNECT, HEARTBEAT, Scene};
+use super::{DISCONNECT, HEARTBEAT, Scene, yield_now};
 use crate::client::Client;
 
 /// The defaults of what is waited for: a write, a pong, a body, a head.
@@ -114,10 +112,15 @@ fn a_body_has_its_time() {
 
 /// A WebSocket that sends a long message in fragments, the first of them now.
 fn sending_fragments(bytes: usize) -> Scene {
-    let mut scene = Scene::new();
+    let scene = connected(Scene::new());
+    scene.clients[0].send(&beginning(bytes));
+    scene
+}
+
+/// With a WebSocket that is open.
+fn connected(mut scene: Scene) -> Scene {
     scene.open_websocket("socket");
     scene.run_for(MILLISECOND);
-    scene.clients[0].send(&beginning(bytes));
     scene
 }
 
@@ -194,9 +197,7 @@ fn a_message_does_not_inherit_the_time_of_one_before() {
     let end = long_frame(0x80, b"]");
     // Exactly what is read in one poll, so that there is no rest before the wait.
     let bytes = 8 * 16 * 1024 - 2 * end.len() + 1;
-    let mut scene = Scene::new();
-    scene.open_websocket("socket");
-    scene.run_for(MILLISECOND);
+    let mut scene = connected(Scene::new());
     scene.clients[0].send(&[beginning(bytes), end].concat());
     scene.run_for(2 * BODY);
     scene.clients[0].send(&beginning(150_000));
@@ -207,9 +208,7 @@ fn a_message_does_not_inherit_the_time_of_one_before() {
 /// A frame that is not whole counts with its head.
 #[test]
 fn nor_that_of_its_own_first_frame() {
-    let mut scene = Scene::new();
-    scene.open_websocket("socket");
-    scene.run_for(MILLISECOND);
+    let mut scene = connected(Scene::new());
     let first = beginning(FREE - 10);
     let (most, last) = first.split_at(first.len() - 1);
     scene.clients[0].send(most);
@@ -232,8 +231,7 @@ fn one_that_may_take_nothing_is_not_waited_for_meanwhile() {
                 let _ = session.send(message).await;
             }
         });
-    scene.open_websocket("socket");
-    scene.run_for(MILLISECOND);
+    let mut scene = connected(scene);
     scene.clients[0].stall(true);
     let echoed = format!("[\"{}\"]", "x".repeat(500_000));
     let both = [long_frame(0x81, echoed.as_bytes()), beginning(100_000)].concat();
@@ -260,25 +258,11 @@ fn what_is_finished_is_not_waited_for_while_its_handler_works() {
             }
         },
     );
-    scene.open_websocket("socket");
-    scene.run_for(MILLISECOND);
+    let mut scene = connected(scene);
     let text = format!("[\"{}\"]", "x".repeat(40_000));
     scene.clients[0].send(&long_frame(0x81, text.as_bytes()));
     scene.run_for(2 * BODY);
     assert_eq!(scene.service.stats().open(), 1);
-}
-
-/// Lets others run, and calls at once.
-async fn yield_now() {
-    let mut has_yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Such as it takes nothing from anybody else to hold.
@@ -291,9 +275,7 @@ fn a_short_message_over_a_websocket_may_take_any_time() {
 
 #[test]
 fn an_application_that_lags_is_not_a_message_that_is_slow() {
-    let mut scene = Scene::lagging();
-    scene.open_websocket("socket");
-    scene.run_for(MILLISECOND);
+    let mut scene = connected(Scene::lagging());
     for _ in 0..2 {
         scene.clients[0].send_frame(1, b"[\"x\"]");
         scene.run_for(MILLISECOND);

@@ -11,7 +11,9 @@ mod observing;
 mod serving;
 mod slow;
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use sockjs_driver::testing::{Plug, World, connection};
@@ -129,6 +131,19 @@ fn note(transcript: &Transcript, world: &World, who: &str, what: &str) {
 fn seconds(time: &str) -> Duration {
     let seconds = time.trim_start_matches('+').trim_end_matches('s');
     Duration::from_secs_f64(seconds.parse().unwrap())
+}
+
+/// Lets others run, and calls at once.
+async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The times of heartbeats on a receiver that gets nothing else.

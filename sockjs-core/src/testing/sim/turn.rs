@@ -52,8 +52,11 @@ impl Sim {
     pub fn recv_many(&mut self, session: usize, most: usize) -> Vec<Message> {
         self.turn();
         let key = self.key(session);
-        let (mut messages, mut left) = (Vec::new(), most);
-        let wants = |_: &Message| left.checked_sub(1).map(|rest| left = rest).is_some();
+        let (mut messages, mut count) = (Vec::new(), 0);
+        let wants = |_: &Message| {
+            count += 1;
+            count <= most
+        };
         let is_empty = self.endpoint.recv_while(key, wants, |message| messages.push(message));
         self.ensure(is_empty || messages.len() == most, 10, "it stopped too soon");
         for message in &messages {
