@@ -261,6 +261,36 @@ fn a_handler_is_woken_though_nothing_is_timed() {
     assert_eq!(world.elapsed(), Duration::ZERO);
 }
 
+/// So that the answer to a send request waits for an application in a task of its own to take it.
+#[test]
+fn a_long_message_is_news_as_a_short_one_is() {
+    let world = World::new();
+    let tasks = world.clone();
+    let service = Builder::new("/echo", world.clone()).build(move |mut session: Session| {
+        let handle = session.handle();
+        tasks.spawn(Box::pin(async move { while session.recv().await.is_some() {} }));
+        async move {
+            handle.closed().await;
+        }
+    });
+    let request = |path: &str, body: String| {
+        Request::post(format!("/echo/000/s/{path}")).body(Full::<Bytes>::from(body)).unwrap()
+    };
+    world.block_on(async {
+        let opening = service.respond(request("xhr", String::new())).await;
+        assert_eq!(opening.into_body().collect().await.unwrap().to_bytes(), "o\n");
+    });
+    world.settle();
+    let cx = &mut Context::from_waker(Waker::noop());
+    for bytes in [10, 20_000] {
+        let body = format!("[\"{}\"]", "x".repeat(bytes));
+        let mut answer = pin!(service.respond(request("xhr_send", body)));
+        assert!(answer.as_mut().poll(cx).is_pending(), "{bytes}");
+        world.settle();
+        assert!(answer.as_mut().poll(cx).is_ready(), "{bytes}");
+    }
+}
+
 /// As short tasks do that look out for the session's end while they work.
 #[test]
 fn a_wait_for_the_end_that_is_given_up_leaves_nothing_behind() {
